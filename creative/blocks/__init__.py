@@ -1,0 +1,1 @@
+"""Reusable parts of networks with no algorithm in them."""

@@ -1,0 +1,1 @@
+"""Architectures: modules and their frozen configurations, one family a file."""

@@ -1,0 +1,1 @@
+"""Torch-free settings of every action: all that --help needs."""
