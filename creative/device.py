@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -78,15 +78,12 @@ def free_memory_mb(device: torch.device) -> float | None:
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0] / 2**20
     try:
-        with open("/proc/meminfo") as lines:
-            table = dict(line.split(":") for line in lines)
+        table = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
         free = int(table["MemAvailable"].split()[0]) / 2**10
     except (OSError, KeyError, ValueError):
         return None
-    limit_file = "/sys/fs/cgroup/memory.max"
-    if os.path.exists(limit_file):
-        with open(limit_file) as limit, open("/sys/fs/cgroup/memory.current") as used:
-            text = limit.read().strip()
-            if text != "max":
-                free = min(free, (int(text) - int(used.read())) / 2**20)
+    with contextlib.suppress(OSError, ValueError):  # no limit set, or no control groups here
+        group = Path("/sys/fs/cgroup")
+        limit, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
+        free = min(free, (limit - used) / 2**20)
     return free

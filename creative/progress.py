@@ -1,7 +1,7 @@
 """Every long job is a generator of Steps whose return value is the result.
 
-The same engine then serves the library (``run``), the command line (a progress bar), the page (live previews, Stop) and the
-tests. Closing the generator cancels the job within one step; its ``finally`` blocks clean up.
+The same engine then serves the library (``run``), the command line (a progress bar), the page (live previews, Stop) and
+the tests. Closing the generator cancels the job within one step; its ``finally`` blocks clean up.
 
     def count(to: int) -> Generator[Step, None, str]:
         for done in range(to):
