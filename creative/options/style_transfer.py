@@ -1,13 +1,26 @@
-"""Settings of style transfer by optimisation."""
+"""Settings of style transfer by optimisation, of texture synthesis and of style presets."""
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Sequence
 from typing import Literal
 
-from creative.settings import Field, Inputs, MaskFile, PictureFile, Settings, StyleName
+import pydantic
+
+from creative.settings import Field, Inputs, MaskFile, PictureFile, Settings, StyleName, WeightsFile
 
 Network = Literal[
-    "bundled", "vgg16", "vgg19", "squeezenet1_0", "squeezenet1_1", "googlenet", "inception_v3", "resnet50", "mobilenet_v2"
+    "bundled",
+    "vgg16",
+    "vgg19",
+    "squeezenet1_0",
+    "squeezenet1_1",
+    "googlenet",
+    "inception_v3",
+    "resnet50",
+    "mobilenet_v2",
 ]
 
 
@@ -15,14 +28,220 @@ class StylizeInputs(Inputs):
     """A photo (or many) and the style to paint it in."""
 
     photo: tuple[PictureFile, ...] = Field(
-        title="Photo", description="Picture to paint; several files or a folder for a batch", positional=True, min_length=1
+        title="Photo",
+        description="Picture to paint; several files or a folder for a batch",
+        positional=True,
+        min_length=1,
     )
     style: StyleName = Field(title="Style", description="A painting's file or a preset's name", positional=True)
-    mask: MaskFile | None = Field(None, title="Mask", description="White where to paint, black where to keep the photo")
+    more_styles: tuple[StyleName, ...] = Field(
+        (), title="More styles", description="Further paintings or presets to mix in", advanced=True
+    )
+    mask: MaskFile | None = Field(
+        None, title="Mask", description="White where to paint, black where to keep the photo", advanced=True
+    )
+    style_masks: tuple[MaskFile, ...] = Field(
+        (), title="Style masks", description="For each style in turn, white where it is to be painted", advanced=True
+    )
+    network_weights: WeightsFile | None = Field(
+        None,
+        title="Network weights",
+        description="A file of weights for the network, in place of its own",
+        advanced=True,
+    )
+
+
+class TextureInputs(Inputs):
+    """A style to make a new texture from: no photo."""
+
+    style: StyleName = Field(title="Style", description="A painting's file or a preset's name", positional=True)
+    more_styles: tuple[StyleName, ...] = Field(
+        (), title="More styles", description="Further paintings or presets to mix in", advanced=True
+    )
+    network_weights: WeightsFile | None = Field(
+        None,
+        title="Network weights",
+        description="A file of weights for the network, in place of its own",
+        advanced=True,
+    )
 
 
 class StylizeSettings(Settings):
     """How to paint: the defaults suit most pairs of photo and painting."""
 
     size: int = Field(512, ge=64, le=8192, title="Size", description="Longest side of the result, pixels")
-    network: Network = Field("bundled", title="Network", description="Network whose features are compared", advanced=True)
+    strength: float = Field(
+        0.5, ge=0, le=1, step=0.05, title="Strength", description="From 0, nearly the photo, to 1, nearly all style"
+    )
+    style_scale: float = Field(
+        1.0,
+        ge=0.25,
+        le=4,
+        step=0.05,
+        title="Stroke size",
+        description="Scale of the style: above 1 its strokes are larger",
+    )
+    colours: Literal["painting", "photo", "matched"] = Field(
+        "painting",
+        title="Colours",
+        description="The painting's; the photo's (only lightness is painted); or the painting's matched to the photo's",
+    )
+    quality: Literal["draft", "good", "best"] = Field(
+        "good", title="Quality", description="How many iterations to spend, unless seconds or iterations say it"
+    )
+    seconds: float | None = Field(
+        None,
+        gt=0,
+        le=86400,
+        widget="number",
+        title="Seconds",
+        description="Time to take for the best picture within it",
+    )
+    init: Literal["content", "noise", "style"] = Field(
+        "content", title="Start from", description="Picture that painting starts from", advanced=True
+    )
+    network: Network = Field(
+        "bundled", title="Network", description="Network whose features are compared", advanced=True
+    )
+    pooling: Literal["max", "average"] = Field(
+        "max", title="Pooling", description="How the network shrinks its maps; average is softer", advanced=True
+    )
+    content_layers: tuple[str, ...] = Field(
+        (),
+        title="Content layers",
+        description="Layers as NAME or NAME=WEIGHT; none: those that suit the network",
+        advanced=True,
+    )
+    style_layers: tuple[str, ...] = Field(
+        (),
+        title="Style layers",
+        description="Layers as NAME or NAME=WEIGHT; none: those that suit the network",
+        advanced=True,
+    )
+    style_loss: Literal["gram", "moments", "sliced"] = Field(
+        "gram",
+        title="Style loss",
+        description="Gram matrices; means and covariances; or sliced Wasserstein distance of the features",
+        advanced=True,
+    )
+    style_weights: tuple[float, ...] = Field(
+        (), title="Style weights", description="One weight for each style; none: all the same", advanced=True
+    )
+    total_variation: float = Field(
+        1.0, ge=0, le=100, title="Smoothness", description="Weight of total variation, against grain", advanced=True
+    )
+    iterations: tuple[int, ...] = Field(
+        (), title="Iterations", description="Iterations at each scale, coarsest first; none: by quality", advanced=True
+    )
+    scales: int | None = Field(
+        None, ge=1, le=12, title="Scales", description="Sizes painted one after another, coarse to fine", advanced=True
+    )
+    optimizer: Literal["auto", "lbfgs", "adam"] = Field(
+        "auto", title="Optimizer", description="L-BFGS, or Adam, which takes less memory", advanced=True
+    )
+    learning_rate: float = Field(
+        0.03,
+        gt=0,
+        le=1,
+        title="Learning rate",
+        description="Step of Adam, in parts of the range of colours",
+        advanced=True,
+    )
+    average: bool = Field(
+        True,
+        title="Averaged iterate",
+        description="Average the last iterates of Adam for a calmer picture",
+        advanced=True,
+    )
+    tile: int | None = Field(
+        None,
+        ge=0,
+        le=8192,
+        title="Tile",
+        description="Side of the tiles that the gradient is computed in, pixels; 0: whole; none: as memory allows",
+        advanced=True,
+    )
+    memory: int | None = Field(
+        None, ge=64, le=10**6, title="Memory", description="Most memory to take, MiB; none: what is free", advanced=True
+    )
+    aspect: float | None = Field(
+        None,
+        ge=0.1,
+        le=10,
+        title="Aspect",
+        description="Width over height of a texture; a photo keeps its own",
+        advanced=True,
+    )
+
+    @pydantic.field_validator("content_layers", "style_layers")
+    @classmethod
+    def _layers_parse(cls, layers: tuple[str, ...]) -> tuple[str, ...]:
+        layer_weights(layers)
+        return layers
+
+    @pydantic.field_validator("iterations")
+    @classmethod
+    def _iterations_count(cls, iterations: tuple[int, ...]) -> tuple[int, ...]:
+        if any(not 0 <= count <= 100_000 for count in iterations) or (iterations and not sum(iterations)):
+            raise ValueError(
+                f"iterations must be counts from 0 to 100000 with at least one above 0, but are {iterations}."
+            )
+        return iterations
+
+    @pydantic.field_validator("style_weights")
+    @classmethod
+    def _weights_weigh(cls, weights: tuple[float, ...]) -> tuple[float, ...]:
+        if any(weight < 0 for weight in weights) or (weights and not sum(weights)):
+            raise ValueError(f"style_weights must be 0 or more with at least one above 0, but are {weights}.")
+        return weights
+
+
+class PresetInputs(Inputs):
+    """The picture whose style to keep."""
+
+    picture: PictureFile = Field(title="Picture", description="The painting whose style to keep", positional=True)
+
+
+class PresetSettings(Settings):
+    """What a style preset is called, and what it remembers."""
+
+    name: str = Field(
+        title="Name",
+        description="What it is called by: small letters, digits and hyphens",
+        pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$",
+        max_length=60,
+    )
+    title: str = Field("", max_length=120, title="Title", description="The painting's title; none: from the name")
+    painter: str = Field("", max_length=120, title="Painter", description="Who painted it")
+    year: int | None = Field(None, ge=-40000, le=2200, title="Year", description="When it was painted", widget="number")
+    swatch: int = Field(
+        96,
+        ge=0,
+        le=256,
+        title="Swatch",
+        description="Side of the small texture that shows it, pixels; 0: none",
+        advanced=True,
+    )
+
+
+def layer_weights(layers: Sequence[str]) -> dict[str, float]:
+    """``("fire3", "fire5=0.5")`` as ``{"fire3": 1.0, "fire5": 0.5}``.
+
+    Raises:
+        ValueError: something is not a layer's name with a weight, or a layer comes twice.
+    """
+    table: dict[str, float] = {}
+    for layer in layers:
+        name, _, weight = layer.partition("=")
+        try:
+            value = float(weight) if "=" in layer else 1.0
+        except ValueError:
+            value = math.nan
+        if not re.fullmatch(r"\w+(\.\w+)*", name) or not math.isfinite(value) or value < 0:
+            raise ValueError(
+                f"A layer is given as NAME or NAME=WEIGHT with a weight of 0 or more, but one is {layer!r}."
+            )
+        if name in table:
+            raise ValueError(f"The layer {name!r} is given twice.")
+        table[name] = value
+    return table
