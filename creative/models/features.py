@@ -1,0 +1,376 @@
+"""Feature networks under one interface: ours, which is bundled, and torchvision's.
+
+    features = load_features("bundled", layers=("relu1_1", "relu3_1"))
+    maps = features(picture)  # (1, 3, H, W) in [0, 1] -> {"relu1_1": (1, C, H, W), "relu3_1": (1, C, H / 4, W / 4)}
+
+A network is cut after the last layer asked for, so that no time is spent behind it, and only the tensors of what is left
+are read from its file: the classifier of VGG-19, 470 of its 548 MB, is never made.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from creative.options.features import BUNDLED, LAYERS
+
+Pooling = Literal["max", "average"]
+Chain = list[tuple[str, str, nn.Module]]
+"""A network in order of depth: (readable name, prefix of its tensors in the file, module)."""
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+_NORMALISATION = {
+    "googlenet": _HALF,
+    "inception_v3": _HALF,
+}  # their weights are older than the common mean and deviation
+
+
+class FeaturesError(ValueError):
+    """There is no such network or layer, or a file does not hold that network."""
+
+
+def layer_names(network: str = BUNDLED) -> tuple[str, ...]:
+    """The layers of a network by readable name, in order of depth.
+
+    Raises:
+        FeaturesError: there is no such network.
+    """
+    if network not in LAYERS:
+        raise FeaturesError(f"There is no network {network!r}{_near(network, LAYERS)}; there are {', '.join(LAYERS)}.")
+    return LAYERS[network]
+
+
+def check_layers(network: str, layers: Iterable[str]) -> tuple[str, ...]:
+    """The layers without repetition in order of depth, once it is clear that the network has them all.
+
+    Raises:
+        FeaturesError: no such network or layer, or no layer at all.
+    """
+    names, asked = layer_names(network), set(layers)
+    for layer in sorted(asked - set(names)):
+        raise FeaturesError(f"{network} has no layer {layer!r}{_near(layer, names)}; it has {', '.join(names)}.")
+    if not asked:
+        raise FeaturesError(f"No layer of {network} was asked for; it has {', '.join(names)}.")
+    return tuple(name for name in names if name in asked)
+
+
+def _near(word: str, words: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(words), 2, cutoff=0.5)
+    return f" (did you mean {' or '.join(close)}?)" if close else ""
+
+
+class Features(nn.Module):
+    """The maps of some layers of a frozen network.
+
+    ``forward`` takes pictures (B, 3, H, W) in [0, 1] and gives {layer: (B, C, H / stride, W / stride)} in order of
+    depth. Normalisation is inside. No map is written to after it was returned.
+
+    Attributes:
+        network, layers: what was asked for, layers in order of depth.
+        weights: the file that the weights came from, or None where they are random.
+        strides: input pixels per step of each layer's map.
+        receptive_fields: the side in input pixels of what one value of each layer's map can see.
+    """
+
+    def __init__(
+        self,
+        network: str,
+        chain: Chain,
+        layers: Sequence[str],
+        *,
+        weights: Path | None = None,
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
+    ) -> None:
+        super().__init__()
+        self.network, self.layers, self.weights = network, tuple(layers), weights
+        self.chain = nn.ModuleDict({name: module for name, _, module in chain})
+        self.strides, self.receptive_fields = _geometry(self.chain.items(), layers)
+        deviation = torch.tensor(std).view(1, 3, 1, 1)
+        self.register_buffer("scale", 1 / deviation, persistent=False)
+        self.register_buffer("shift", -torch.tensor(mean).view(1, 3, 1, 1) / deviation, persistent=False)
+        _protect_returned_maps(self.chain, layers)
+        self.eval().requires_grad_(False)
+
+    def forward(self, picture: Tensor) -> dict[str, Tensor]:
+        """Maps of the layers asked for.
+
+        Raises:
+            FeaturesError: the picture is smaller than ``min_size``.
+        """
+        if min(picture.shape[-2:]) < self.min_size:
+            height, width = picture.shape[-2:]
+            raise FeaturesError(
+                f"{self.network} up to {self.layers[-1]} needs at least {self.min_size} pixels a side, "
+                f"but the picture has {width}x{height}."
+            )
+        return self._maps(picture)
+
+    def _maps(self, picture: Tensor) -> dict[str, Tensor]:
+        x = torch.addcmul(self.shift, picture, self.scale).contiguous(memory_format=torch.channels_last)
+        maps = {}
+        for name, module in self.chain.items():
+            x = module(x)
+            if name in self.layers:
+                maps[name] = x
+        return maps
+
+    @cached_property
+    def min_size(self) -> int:
+        """The smallest side in pixels of a picture that every layer asked for gives at least one value for."""
+        return next(size for size in range(1, 512) if self._goes_through(size))
+
+    def _goes_through(self, size: int) -> bool:
+        try:
+            with torch.no_grad():
+                maps = self._maps(self.scale.new_zeros(1, 3, size, size))
+        except RuntimeError:  # a kernel larger than its input
+            return False
+        return all(map_.numel() for map_ in maps.values())
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the weights' file: what a preset or a result made with this network remembers it by."""
+        from creative.weights import file_sha256
+
+        return file_sha256(self.weights) if self.weights else "random"
+
+    @property
+    def weights_name(self) -> str:
+        """The weights' file by name."""
+        return self.weights.name if self.weights else "random"
+
+
+def load_features(
+    network: str = BUNDLED,
+    *,
+    layers: Sequence[str],
+    weights: str | Path | None = None,
+    pooling: Pooling = "max",
+    device: str | torch.device = "cpu",
+) -> Features:
+    """A network's features with trained weights.
+
+    Args:
+        network: one of ``creative.options.features.LAYERS``.
+        layers: readable names, see ``layer_names``.
+        weights: a .safetensors or .pth file in the network's own layout; None finds it (``creative.weights.find``).
+        pooling: ``average`` replaces max-pooling, as Gatys et al. (2016, A Neural Algorithm of Artistic Style,
+            arXiv:1508.06576) advise for smoother pictures.
+        device: where to compute.
+
+    Raises:
+        FeaturesError: no such network or layer, or the file does not hold this network.
+        creative.weights.WeightsError: the weights are nowhere to be found.
+    """
+    layers = check_layers(network, layers)
+    path = _find_weights(network, weights)
+    chain = _cut(_chain(network, path), layers)
+    _load(chain, path, network)
+    return _finish(network, chain, layers, pooling, path, device)
+
+
+def untrained_features(
+    network: str = BUNDLED,
+    *,
+    layers: Sequence[str],
+    seed: int = 0,
+    pooling: Pooling = "max",
+    device: str | torch.device = "cpu",
+) -> Features:
+    """The same network with random weights (He et al., 2015, arXiv:1502.01852), to measure speed and to compare with."""
+    layers = check_layers(network, layers)
+    chain = _cut(_chain(network, None), layers)
+    generator = torch.Generator().manual_seed(seed)
+    for _, _, module in chain:
+        module.to_empty(device="cpu")
+        for name, tensor in module.state_dict().items():
+            _randomise(name, tensor, generator)
+    return _finish(network, chain, layers, pooling, None, device)
+
+
+def _randomise(name: str, tensor: Tensor, generator: torch.Generator) -> None:
+    if tensor.dim() > 1:
+        nn.init.kaiming_normal_(tensor, nonlinearity="relu", generator=generator)
+    elif name.endswith(("running_var", "weight")):
+        tensor.fill_(1)
+    else:
+        tensor.zero_()
+
+
+def _finish(
+    network: str, chain: Chain, layers: Sequence[str], pooling: Pooling, path: Path | None, device: str | torch.device
+) -> Features:
+    if pooling == "average":
+        chain = [(name, prefix, _averaging(module)) for name, prefix, module in chain]
+    mean, std = _NORMALISATION.get(network, (IMAGENET_MEAN, IMAGENET_STD))
+    features = Features(network, chain, layers, weights=path, mean=mean, std=std)
+    return features.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _averaging(module: nn.Module) -> nn.Module:
+    if not isinstance(module, nn.MaxPool2d):
+        return module
+    kernel, stride, padding, ceil = module.kernel_size, module.stride, module.padding, module.ceil_mode
+    return nn.AvgPool2d(kernel, stride, padding, ceil_mode=ceil, count_include_pad=False)
+
+
+def _cut(chain: Chain, layers: Sequence[str]) -> Chain:
+    last = max(index for index, (name, _, _) in enumerate(chain) if name in layers)
+    return chain[: last + 1]
+
+
+def _protect_returned_maps(chain: Mapping[str, nn.Module] | nn.ModuleDict, layers: Sequence[str]) -> None:
+    """Let no ReLU of the chain overwrite a map that is returned; the others save memory by working in place."""
+    before = ""
+    for name, module in chain.items():
+        if isinstance(module, nn.ReLU):
+            module.inplace = bool(before) and before not in layers
+        before = name
+
+
+# --- the networks as chains ---
+
+
+def _chain(network: str, path: Path | None) -> Chain:
+    """The whole network without weights (on the meta device, which costs no memory)."""
+    with torch.device("meta"):
+        return _bundled_chain(path) if network == BUNDLED else _torchvision_chain(network)
+
+
+def _bundled_chain(path: Path | None) -> Chain:
+    raise FeaturesError("The bundled network has not been trained yet.")
+
+
+def _torchvision_chain(network: str) -> Chain:
+    from torchvision import models
+
+    extra: dict[str, Any] = {"init_weights": False} if network in ("googlenet", "inception_v3") else {}
+    if extra:
+        extra["aux_logits"] = False
+    module = getattr(models, network)(weights=None, **extra)
+    if hasattr(module, "features"):
+        found = [(f"features.{name}", child) for name, child in module.features.named_children()]
+    else:
+        found = [item for item in module.named_children() if item[0] not in ("avgpool", "dropout", "fc")]
+    if network == "resnet50":
+        stages = [(name, child) for name, child in found if isinstance(child, nn.Sequential)]
+        blocks = [(f"{name}.{i}", block) for name, stage in stages for i, block in stage.named_children()]
+        found = [item for item in found if item not in stages] + blocks
+    names = LAYERS[network]
+    return [(name, prefix, child) for name, (prefix, child) in zip(names, found, strict=True)]
+
+
+# --- weights ---
+
+
+def _find_weights(network: str, weights: str | Path | None) -> Path:
+    if weights is not None and Path(weights).is_file():
+        return Path(weights)
+    from creative.weights import find
+
+    name = "features" if network == BUNDLED else network
+    return find(name, Path(weights) if weights is not None else None)
+
+
+def _load(chain: Chain, path: Path, network: str) -> None:
+    """Read the tensors of the chain, and no others, into it."""
+    wanted = {f"{prefix}.{name}" for prefix, names in _tensor_names(chain) for name in names}
+    tensors = _read(path, wanted, network)
+    for _, prefix, module in chain:
+        own = {}
+        for name, empty in module.state_dict().items():
+            key = f"{prefix}.{name}"
+            tensor = tensors.get(
+                key, torch.zeros((), dtype=torch.long) if name.endswith("num_batches_tracked") else None
+            )
+            if tensor is None:
+                raise FeaturesError(f"{path} does not hold {network}: there is no tensor {key!r} in it.")
+            if tensor.shape != empty.shape:
+                shapes = f"{tuple(tensor.shape)} instead of {tuple(empty.shape)}"
+                raise FeaturesError(f"{path} does not hold {network}: its {key!r} has the shape {shapes}.")
+            own[name] = tensor.float() if tensor.is_floating_point() else tensor
+        module.load_state_dict(own, assign=True)
+
+
+def _tensor_names(chain: Chain) -> Iterable[tuple[str, list[str]]]:
+    return ((prefix, list(module.state_dict())) for _, prefix, module in chain)
+
+
+def _read(path: Path, wanted: set[str], network: str) -> dict[str, Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors import safe_open
+
+            with safe_open(path, framework="pt") as file:
+                return {name: file.get_tensor(name) for name in wanted & set(file.keys())}
+        return {name: tensor.clone() for name, tensor in _open_state(path).items() if name in wanted}
+    except FileNotFoundError:
+        raise FeaturesError(f"There is no weights file {path}.") from None
+    except Exception as error:  # each reader has exceptions of its own for files that are cut short or something else
+        raise FeaturesError(f"{path} cannot be read as the weights of {network}; is it cut short?") from error
+
+
+def _open_state(path: Path) -> dict[str, Tensor]:
+    """A .pth file's tensors, still on disk where its format allows."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except RuntimeError:  # files from before PyTorch 1.6 (VGG's among them) can only be read as a whole
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    return state.get("state_dict", state)
+
+
+# --- geometry ---
+
+
+def _geometry(chain: Iterable[tuple[str, nn.Module]], layers: Sequence[str]) -> tuple[dict[str, int], dict[str, int]]:
+    strides, fields, stride, field = {}, {}, 1, [1, 1]
+    for name, module in chain:
+        (height, step), (width, _) = _extent(module, 0), _extent(module, 1)
+        field = [field[0] + (height - 1) * stride, field[1] + (width - 1) * stride]
+        stride *= step
+        if name in layers:
+            strides[name], fields[name] = stride, max(field)
+    return strides, fields
+
+
+def _extent(module: nn.Module, axis: int) -> tuple[int, int]:
+    """What one output value of a module sees along an axis, and its step, in values of the module's input."""
+    if hasattr(module, "kernel_size"):
+        kernel, stride, dilation = (_along(axis, getattr(module, n, 1)) for n in ("kernel_size", "stride", "dilation"))
+        return (kernel - 1) * dilation + 1, stride
+    return max((_compose(path, axis) for path in _paths(module)), default=(1, 1))
+
+
+def _compose(path: Iterable[nn.Module], axis: int) -> tuple[int, int]:
+    field, stride = 1, 1
+    for module in path:
+        kernel, step = _extent(module, axis)
+        field, stride = field + (kernel - 1) * stride, stride * step
+    return field, stride
+
+
+def _along(axis: int, value: int | tuple[int, ...]) -> int:
+    return value[axis] if isinstance(value, tuple) else value
+
+
+def _paths(module: nn.Module) -> list[list[nn.Module]]:
+    """The ways from a block's input to its output, each a list of modules in turn."""
+    children = dict(module.named_children())
+    if "expand3x3" in children:  # SqueezeNet's fire
+        return [[children["squeeze"], children["expand3x3"]]]
+    if not any(name.startswith("branch") for name in children):
+        return [[child for name, child in children.items() if name != "downsample"]]
+    branches: dict[str, list[nn.Module]] = {}
+    for name, child in children.items():
+        branches.setdefault(re.sub(r"_\d[ab]?$", "", name), []).append(child)
+    # The 1x3 and 3x1 convolutions that Inception's last blocks run side by side see 3x3 together, as if run in turn.
+    return list(branches.values())

@@ -1,0 +1,55 @@
+"""The feature networks and their layers by name; the settings of training and of measuring our own one.
+
+Layers are listed in order of depth. Every network is a chain: a layer's map depends on all layers before it and on no
+other. The names are the literature's where it has some (``relu3_1``, ``fire5``, ``inception4c``) and otherwise count
+from one: ``layer2`` is the end of the second stage of a ResNet, ``layer2_1`` its first block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+BUNDLED = "bundled"
+
+
+def _vgg(*convolutions: int) -> Iterator[str]:
+    for stage, count in enumerate(convolutions, 1):
+        for number in range(1, count + 1):
+            yield from (f"conv{stage}_{number}", f"relu{stage}_{number}")
+        if stage < len(convolutions) or count > 2:
+            yield f"pool{stage}"
+
+
+def _squeezenet(*pools: int) -> Iterator[str]:
+    yield from ("conv1", "relu1", "pool1")
+    for number in range(2, 10):
+        yield f"fire{number}"
+        if number in pools:
+            yield f"pool{number}"
+
+
+def _resnet(*blocks: int) -> Iterator[str]:
+    yield from ("conv1", "norm1", "relu1", "pool1")
+    for stage, count in enumerate(blocks, 1):
+        yield from (f"layer{stage}_{number}" for number in range(1, count))
+        yield f"layer{stage}"
+
+
+_GOOGLENET = (
+    "conv1 pool1 conv2 conv3 pool2 inception3a inception3b pool3 inception4a inception4b inception4c inception4d"
+)
+_GOOGLENET += " inception4e pool4 inception5a inception5b"
+_INCEPTION = "conv1a conv2a conv2b pool1 conv3b conv4a pool2 mixed5b mixed5c mixed5d mixed6a mixed6b mixed6c mixed6d"
+_INCEPTION += " mixed6e mixed7a mixed7b mixed7c"
+
+LAYERS: dict[str, tuple[str, ...]] = {
+    BUNDLED: tuple(_vgg(2, 2, 3, 3, 2)),
+    "vgg16": tuple(_vgg(2, 2, 3, 3, 3)),
+    "vgg19": tuple(_vgg(2, 2, 4, 4, 4)),
+    "squeezenet1_0": tuple(_squeezenet(4, 8)),
+    "squeezenet1_1": tuple(_squeezenet(3, 5)),
+    "googlenet": tuple(_GOOGLENET.split()),
+    "inception_v3": tuple(_INCEPTION.split()),
+    "resnet50": tuple(_resnet(3, 4, 6, 3)),
+    "mobilenet_v2": ("relu1", *(f"block{number}" for number in range(1, 18)), "relu18"),
+}
