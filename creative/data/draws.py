@@ -1,0 +1,109 @@
+"""Which samples make up which step: a pure function of seed and step, so that a run can go on from the middle.
+
+A dataset is asked for ``Draw(index, seed)`` instead of a bare index. All randomness of a sample (crop, colour, noise) comes
+from the draw's seed; the batch of a step is then the same whatever the number of workers and of processes, and whether
+or not the run was ever stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+Draws = Callable[[int], Sequence["Draw"]]
+"""The draws of a step, over all processes together."""
+
+
+class Draw(NamedTuple):
+    """One sample to be made.
+
+    Attributes:
+        index: which item of the dataset, 0 ≤ index < len(dataset).
+        seed: for ``creative.device.random_generator``: whatever is random about the sample.
+    """
+
+    index: int
+    seed: int
+
+
+def mixed_seed(*parts: int | str) -> int:
+    """One seed from several numbers and words, 0 ≤ seed < 2⁶³; near numbers give unrelated seeds."""
+    text = "/".join(map(str, parts)).encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1
+
+
+class Shuffled:
+    """Draws that go through the whole dataset in a new random order each epoch; steps may straddle epochs.
+
+    Args:
+        size: items of the dataset.
+        batch_size: draws per step.
+        seed: of the order and of the draws.
+    """
+
+    def __init__(self, size: int, batch_size: int, seed: int) -> None:
+        self.size, self.batch_size, self.seed = size, batch_size, seed
+        self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
+
+    def __call__(self, step: int) -> list[Draw]:
+        """The draws of one step."""
+        places = range(step * self.batch_size, (step + 1) * self.batch_size)
+        return [Draw(self._index(place), mixed_seed(self.seed, "draw", place)) for place in places]
+
+    def _index(self, place: int) -> int:
+        epoch, item = divmod(place, self.size)
+        if epoch != self._epoch:
+            generator = torch.Generator().manual_seed(mixed_seed(self.seed, "epoch", epoch))
+            self._epoch, self._order = epoch, torch.randperm(self.size, generator=generator)
+        return int(self._order[item])
+
+
+def share(draws: Sequence[Draw], rank: int, ranks: int, parts: int) -> list[Sequence[Draw]]:
+    """The draws of one process, cut into parts: process by process, part by part, all of equal size."""
+    size = len(draws) // (ranks * parts)
+    first = rank * parts * size
+    return [draws[first + part * size : first + (part + 1) * size] for part in range(parts)]
+
+
+def batches(
+    dataset: Dataset[Any],
+    draws: Draws,
+    *,
+    start: int = 0,
+    rank: int = 0,
+    ranks: int = 1,
+    parts: int = 1,
+    workers: int = 0,
+    collate: Callable[[list[Any]], Any] | None = None,
+    pin_memory: bool = False,
+) -> Iterator[Any]:
+    """Collated batches from step ``start`` on, without end: ``parts`` of them per step.
+
+    The worker processes start at the first ``next`` and end when the iterator is dropped.
+    """
+    loader = DataLoader(
+        dataset,
+        batch_sampler=_Forever(draws, start, rank, ranks, parts),
+        num_workers=workers,
+        collate_fn=collate,
+        pin_memory=pin_memory,
+        generator=torch.Generator(),  # DataLoader would draw its workers' base seed from the global one
+    )
+    return iter(loader)
+
+
+class _Forever:
+    """A batch sampler that knows where it starts and has no end."""
+
+    def __init__(self, draws: Draws, start: int, rank: int, ranks: int, parts: int) -> None:
+        self.draws, self.start, self.rank, self.ranks, self.parts = draws, start, rank, ranks, parts
+
+    def __iter__(self) -> Iterator[Sequence[Draw]]:
+        step = self.start
+        while True:
+            yield from share(self.draws(step), self.rank, self.ranks, self.parts)
+            step += 1

@@ -1,0 +1,68 @@
+"""Where a run's numbers go: metrics.csv, and TensorBoard for those who have it."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+class MetricsFile:
+    """A table with a row per logged step; columns appear as numbers do.
+
+    Args:
+        path: the CSV file.
+        step: rows of later steps, left by a run that was killed, are dropped.
+        tensorboard: a folder for TensorBoard's events, or None.
+    """
+
+    def __init__(self, path: Path, step: int, tensorboard: Path | None = None) -> None:
+        self.path = path
+        self.rows: list[dict[str, str]] = []
+        if step and path.exists():
+            with path.open(newline="", encoding="utf-8") as file:
+                self.rows = [row for row in csv.DictReader(file) if (row.get("step") or "").isdigit()]
+            self.rows = [{k: v for k, v in row.items() if k and v} for row in self.rows if int(row["step"]) <= step]
+        self.columns = list(dict.fromkeys(name for row in self.rows for name in row)) or ["step"]
+        self._rewrite()
+        self._writer: Any = None
+        if tensorboard is not None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._writer = SummaryWriter(str(tensorboard), purge_step=step + 1)
+
+    def write(self, step: int, numbers: Mapping[str, float]) -> None:
+        """Add a row."""
+        row = {"step": str(step)} | {name: f"{value:.8g}" for name, value in numbers.items()}
+        self.rows.append(row)
+        new = [name for name in row if name not in self.columns]
+        self.columns += new
+        if new:
+            self._rewrite()
+        else:
+            with self.path.open("a", newline="", encoding="utf-8") as file:
+                csv.DictWriter(file, self.columns, lineterminator="\n").writerow(row)
+        if self._writer is not None:
+            for name, value in numbers.items():
+                self._writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Flush what TensorBoard holds back."""
+        if self._writer is not None:
+            self._writer.close()
+
+    def _rewrite(self) -> None:
+        part = self.path.with_suffix(".csv.part")
+        with part.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, self.columns, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(self.rows)
+        os.replace(part, self.path)  # noqa: PTH105
+
+
+def has_tensorboard() -> bool:
+    """Whether the optional package is installed."""
+    return importlib.util.find_spec("tensorboard") is not None
