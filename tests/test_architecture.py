@@ -17,7 +17,7 @@ FILES = sorted(path for folder in ("creative", "apps") for path in (ROOT / folde
 FLOORS = [
     ["settings", "progress"],
     ["options"],
-    ["device", "images", "video", "checkpoint", "weights", "provenance", "losses", "metrics", "blocks"],
+    ["files", "device", "images", "video", "checkpoint", "weights", "provenance", "losses", "metrics", "blocks"],
     ["models", "data"],
     ["engines"],
 ]
