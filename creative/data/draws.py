@@ -1,24 +1,23 @@
 """Which samples make up which step: a pure function of seed and step, so that a run can go on from the middle.
 
-A dataset is asked for ``Draw(index, seed)`` instead of a bare index. All randomness of a sample (crop, colour, noise) comes
-from the draw's seed; the batch of a step is then the same whatever the number of workers and of processes, and whether
-or not the run was ever stopped.
+A dataset is asked for ``Draw(index, seed)`` instead of a bare index. All randomness of a sample (crop, colour, noise)
+comes from the draw's seed; the batch of a step is then the same whatever the number of workers and of processes, and
+whether or not the run was ever stopped.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-Draws = Callable[[int], Sequence["Draw"]]
-"""The draws of a step, over all processes together."""
 
-
-class Draw(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Draw:
     """One sample to be made.
 
     Attributes:
@@ -30,6 +29,10 @@ class Draw(NamedTuple):
     seed: int
 
 
+Draws = Callable[[int], Sequence[Draw]]
+"""The draws of a step, over all processes together."""
+
+
 def mixed_seed(*parts: int | str) -> int:
     """One seed from several numbers and words, 0 ≤ seed < 2⁶³; near numbers give unrelated seeds."""
     text = "/".join(map(str, parts)).encode()
@@ -37,7 +40,7 @@ def mixed_seed(*parts: int | str) -> int:
 
 
 class Shuffled:
-    """Draws that go through the whole dataset in a new random order each epoch; steps may straddle epochs.
+    """Draws that go through the whole dataset in a new random order each epoch; a step may straddle two.
 
     Args:
         size: items of the dataset.
@@ -62,11 +65,11 @@ class Shuffled:
         return int(self._order[item])
 
 
-def share(draws: Sequence[Draw], rank: int, ranks: int, parts: int) -> list[Sequence[Draw]]:
+def share(draws: Sequence[Draw], rank: int, ranks: int, parts: int) -> list[list[Draw]]:
     """The draws of one process, cut into parts: process by process, part by part, all of equal size."""
     size = len(draws) // (ranks * parts)
     first = rank * parts * size
-    return [draws[first + part * size : first + (part + 1) * size] for part in range(parts)]
+    return [list(draws[start : start + size]) for start in range(first, first + parts * size, size)]
 
 
 def batches(
@@ -83,11 +86,11 @@ def batches(
 ) -> Iterator[Any]:
     """Collated batches from step ``start`` on, without end: ``parts`` of them per step.
 
-    The worker processes start at the first ``next`` and end when the iterator is dropped.
+    The worker processes live until the iterator is dropped.
     """
     loader = DataLoader(
         dataset,
-        batch_sampler=_Forever(draws, start, rank, ranks, parts),
+        batch_sampler=_Endless(draws, start, rank, ranks, parts),
         num_workers=workers,
         collate_fn=collate,
         pin_memory=pin_memory,
@@ -96,13 +99,13 @@ def batches(
     return iter(loader)
 
 
-class _Forever:
+class _Endless:
     """A batch sampler that knows where it starts and has no end."""
 
     def __init__(self, draws: Draws, start: int, rank: int, ranks: int, parts: int) -> None:
         self.draws, self.start, self.rank, self.ranks, self.parts = draws, start, rank, ranks, parts
 
-    def __iter__(self) -> Iterator[Sequence[Draw]]:
+    def __iter__(self) -> Iterator[list[Any]]:
         step = self.start
         while True:
             yield from share(self.draws(step), self.rank, self.ranks, self.parts)

@@ -1,14 +1,18 @@
 """The one training loop that every network of the suite is trained by.
 
-``task`` is what an engine subclasses; ``loop`` trains it; ``state`` and ``metrics`` are what it writes.
+Read ``task`` (what an engine subclasses), ``loop`` (what is done with it) and ``run`` (what happens at each step);
+``saving``, ``state``, ``metrics`` and ``processes`` are their helpers.
 """
 
 from creative.data.draws import Draw, mixed_seed
-from creative.engines.training.loop import TrainingError, learning_rate_factor, train
+from creative.engines.training.loop import train
+from creative.engines.training.run import learning_rate_factor
+from creative.engines.training.saving import MAY_CHANGE, TrainingError, save_network
 from creative.engines.training.task import Networks, Task, Update
 from creative.options.training import TrainingSettings
 
 __all__ = [
+    "MAY_CHANGE",
     "Draw",
     "Networks",
     "Task",
@@ -17,5 +21,6 @@ __all__ = [
     "Update",
     "learning_rate_factor",
     "mixed_seed",
+    "save_network",
     "train",
 ]

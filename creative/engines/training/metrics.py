@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import importlib.util
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from creative.files import replacing
 
 
 class MetricsFile:
@@ -16,31 +17,35 @@ class MetricsFile:
     Args:
         path: the CSV file.
         step: rows of later steps, left by a run that was killed, are dropped.
-        tensorboard: a folder for TensorBoard's events, or None.
+        events: also write TensorBoard's events, into a folder ``tensorboard`` beside.
     """
 
-    def __init__(self, path: Path, step: int, tensorboard: Path | None = None) -> None:
+    def __init__(self, path: Path, step: int, *, events: bool = False) -> None:
         self.path = path
         self.rows: list[dict[str, str]] = []
         if step and path.exists():
-            with path.open(newline="", encoding="utf-8") as file:
-                self.rows = [row for row in csv.DictReader(file) if (row.get("step") or "").isdigit()]
-            self.rows = [{k: v for k, v in row.items() if k and v} for row in self.rows if int(row["step"]) <= step]
-        self.columns = list(dict.fromkeys(name for row in self.rows for name in row)) or ["step"]
+            with path.open(newline="", encoding="utf-8", errors="replace") as file:
+                rows = [{name: value for name, value in row.items() if name and value} for row in csv.DictReader(file)]
+            self.rows = [row for row in rows if row.get("step", "").isdigit() and int(row["step"]) <= step]
+        self.columns = list(dict.fromkeys(["step", *(name for row in self.rows for name in row)]))
         self._rewrite()
         self._writer: Any = None
-        if tensorboard is not None:
+        if events:
             from torch.utils.tensorboard import SummaryWriter
 
-            self._writer = SummaryWriter(str(tensorboard), purge_step=step + 1)
+            self._writer = SummaryWriter(str(path.parent / "tensorboard"), purge_step=step + 1)
 
     def write(self, step: int, numbers: Mapping[str, float]) -> None:
-        """Add a row."""
+        """Add a row.
+
+        Raises:
+            OSError: it cannot be written.
+        """
         row = {"step": str(step)} | {name: f"{value:.8g}" for name, value in numbers.items()}
         self.rows.append(row)
         new = [name for name in row if name not in self.columns]
-        self.columns += new
         if new:
+            self.columns += new
             self._rewrite()
         else:
             with self.path.open("a", newline="", encoding="utf-8") as file:
@@ -55,12 +60,10 @@ class MetricsFile:
             self._writer.close()
 
     def _rewrite(self) -> None:
-        part = self.path.with_suffix(".csv.part")
-        with part.open("w", newline="", encoding="utf-8") as file:
+        with replacing(self.path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, self.columns, lineterminator="\n")
             writer.writeheader()
             writer.writerows(self.rows)
-        os.replace(part, self.path)  # noqa: PTH105
 
 
 def has_tensorboard() -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -68,23 +69,23 @@ class Average:
     """
 
     def __init__(self, networks: Mapping[str, nn.Module], decay: float) -> None:
-        import copy
-
         self.decay = decay
         self.networks = {name: copy.deepcopy(net).eval().requires_grad_(False) for name, net in networks.items()}
-        live = [tensor for net in networks.values() for tensor in (*net.parameters(), *net.buffers())]
-        kept = [tensor for net in self.networks.values() for tensor in (*net.parameters(), *net.buffers())]
+        kept, live = (_tensors(members.values()) for members in (self.networks, networks))
         pairs = list(zip(kept, live, strict=True))
-        self._floats = [pair for pair in pairs if pair[0].is_floating_point()]
-        self._others = [pair for pair in pairs if not pair[0].is_floating_point()]
+        self._kept = [average for average, _ in pairs if average.is_floating_point()]
+        self._live = [now for _, now in pairs if now.is_floating_point()]
+        self._counters = [pair for pair in pairs if not pair[0].is_floating_point()]
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Move towards the networks as they are after so many steps."""
-        weight = 1 - min(self.decay, (1 + step) / (10 + step))
-        if self._floats:
-            torch._foreach_lerp_(
-                [kept for kept, _ in self._floats], [live.detach() for _, live in self._floats], weight
-            )
-        for kept, live in self._others:
-            kept.copy_(live)
+        decay = min(self.decay, (1 + step) / (10 + step))
+        if self._kept:
+            torch._foreach_lerp_(self._kept, self._live, 1 - decay)
+        for average, now in self._counters:
+            average.copy_(now)
+
+
+def _tensors(networks: Iterable[nn.Module]) -> list[Tensor]:
+    return [t.detach() for network in networks for t in (*network.parameters(), *network.buffers())]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from creative.data.draws import Draw, Shuffled
+from creative.data.draws import Draw, Draws, Shuffled
 from creative.options.training import TrainingSettings
 
 Networks = dict[str, nn.Module]
@@ -22,12 +22,15 @@ class Update(Protocol):
         step: the step being made, from 0.
         part: which part of the batch this is, from 0; always 0 unless ``accumulate`` is above 1.
         progress: how much of the run is over, 0 to 1.
-        generator: random numbers of this step, on the CPU: a function of seed, step, part and process only.
+        seed: of this step, part and process; see ``creative.device.random_generator``.
+        generator: random numbers from that seed, on the task's device. What is random about a single sample belongs
+            into the dataset (``Draw.seed``), where it does not depend on how the batch is shared out.
     """
 
     step: int
     part: int
     progress: float
+    seed: int
     generator: torch.Generator
 
     def __call__(self, loss: Tensor, optimizer: str | None = None, *, retain_graph: bool = False) -> None:
@@ -60,6 +63,8 @@ class Task:
     Nothing in a task may depend on the number of processes or on which of them it runs in.
     """
 
+    device: torch.device = torch.device("cpu")
+    """Where the networks are; set by the loop before it calls ``networks``."""
     best_metric: str | None = None
     """The number of ``evaluate`` by which the best file is chosen; None: the last weights are the best."""
     lower_is_better: bool = True
@@ -69,7 +74,7 @@ class Task:
     def networks(self) -> Networks:
         """Make the networks to be trained, by name. Called once, with torch's global generator seeded by the settings.
 
-        Frozen helpers (a teacher, an encoder) are not among them: move those to ``self.device`` in ``step``.
+        Frozen helpers (a teacher, an encoder) are not among them: keep those apart, on ``self.device``.
         """
         raise NotImplementedError
 
@@ -113,11 +118,14 @@ class Task:
         return {}
 
     def sample(self, networks: Networks) -> Any:
-        """What the averaged networks make now: a picture, a text; the preview of a Step. None where there is nothing."""
+        """What the averaged networks make now (a picture, a text), for a Step's preview; None for nothing."""
         return None
 
     def extra_state(self) -> dict[str, Any]:
-        """What else a resumed run needs (hidden state, image pool): nested dicts and lists of tensors and JSON values."""
+        """What else a resumed run needs (hidden state, image pool): nested dicts and lists of tensors and plain values.
+
+        Each process has its own, so a run with any can only go on with as many processes.
+        """
         return {}
 
     def load_extra_state(self, state: Mapping[str, Any]) -> None:
@@ -131,20 +139,16 @@ class Task:
         """What is needed to build the networks again, as JSON: sizes, vocabulary; goes into the final file."""
         return {}
 
-    device: torch.device = torch.device("cpu")
-    """Where the networks are; set by the loop before ``networks`` is called."""
 
+def all_draws(task: Task, num_items: int, settings: TrainingSettings) -> Draws:
+    """The task's own draws of a step, or those of epochs in random order."""
+    if task.draws(0, settings) is None:
+        return Shuffled(num_items, settings.batch_size, settings.seed)
 
-def default_draws(task: Task, size: int, settings: TrainingSettings) -> Shuffled | _Own:
-    """The task's own order of draws, or a shuffled one."""
-    return (
-        Shuffled(size, settings.batch_size, settings.seed) if task.draws(0, settings) is None else _Own(task, settings)
-    )
+    def own(step: int) -> Sequence[Draw]:
+        draws = task.draws(step, settings) or ()
+        if len(draws) != settings.batch_size:
+            raise ValueError(f"draws() gave {len(draws)} for step {step}, but batch_size is {settings.batch_size}.")
+        return draws
 
-
-class _Own:
-    def __init__(self, task: Task, settings: TrainingSettings) -> None:
-        self.task, self.settings = task, settings
-
-    def __call__(self, step: int) -> Sequence[Draw]:
-        return self.task.draws(step, self.settings) or ()
+    return own

@@ -1,0 +1,378 @@
+"""The state of a run, and what happens at each of its steps."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from creative.checkpoint import CheckpointError
+from creative.data.draws import batches, mixed_seed
+from creative.device import autocast, fast_dtype, random_generator
+from creative.engines.training import saving
+from creative.engines.training.metrics import MetricsFile
+from creative.engines.training.processes import Processes
+from creative.engines.training.saving import TrainingError, check_same
+from creative.engines.training.state import Average, load_optimizer
+from creative.engines.training.task import Networks, Task, all_draws
+from creative.options.training import TrainingSettings
+
+
+class Run:
+    """A run in the making: built, or read back from ``last.safetensors``; then ``make_step`` until it is ``over``.
+
+    All randomness is a function of seed, step and place in the batch, so no generator's state has to be kept.
+
+    Attributes:
+        step: steps made.
+        best_file, last_file: what is written.
+    """
+
+    def __init__(
+        self, task: Task, settings: TrainingSettings, folder: Path, device: torch.device, *, resume: bool
+    ) -> None:
+        self.processes = Processes(device)
+        self.task, self.settings, self.device = task, settings, self.processes.device
+        self.best_file, self.last_file = folder / "best.safetensors", folder / "last.safetensors"
+        dtype = {"auto": fast_dtype(self.device), "float32": None, "bfloat16": torch.bfloat16}[settings.precision]
+        self.dtype = dtype if dtype is torch.bfloat16 else None  # float16 would need its losses scaled
+        self.step = self.saved_at = 0
+        self.seconds, self._seconds_before, self._started = 0.0, 0.0, time.monotonic()
+        self.best: dict[str, Any] | None = None  # the step of the best file, and its metric's value
+        self.since_best = 0  # evaluations
+        self.numbers: dict[str, float] = {}  # as they are known now
+        self._row: dict[str, float] = {}  # those of the last row of metrics.csv
+        self._sums: dict[str, Tensor] = {}  # of the metrics since then
+        self._num_summed = 0
+        self._bad_step = torch.tensor(0, device=self.device)  # the first whose loss was no number
+        self._build()
+        if resume:
+            self._restore()
+        self._metrics: MetricsFile | None = None
+        if self.processes.rank == 0:
+            for left in folder.glob(".*.tmp"):  # by a process that was killed while it saved
+                left.unlink(missing_ok=True)
+            self._metrics = MetricsFile(folder / "metrics.csv", self.step, events=settings.tensorboard)
+
+    def _build(self) -> None:
+        task, settings = self.task, self.settings
+        task.device = self.device
+        with self._own_modes(mixed_seed(settings.seed, "networks")):
+            self.networks: Networks = {name: net.to(self.device).train() for name, net in task.networks().items()}
+            if task.channels_last:
+                for network in self.networks.values():
+                    network.to(memory_format=torch.channels_last)
+            self.optimizers = task.optimizers(self.networks, settings)
+            self.average = Average(self.networks, settings.ema_decay)
+            self._dataset = task.dataset()
+        self._num_items = len(self._dataset)  # type: ignore[arg-type]
+        if not self._num_items:
+            raise TrainingError("There is nothing to train on: the data has no items.")
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["initial_lr"] = group["lr"]
+
+    # The steps
+
+    def batches(self) -> Iterator[Any]:
+        """This process's share of the data from the present step on."""
+        return batches(
+            self._dataset,
+            all_draws(self.task, self._num_items, self.settings),
+            start=self.step,
+            rank=self.processes.rank,
+            ranks=self.processes.ranks,
+            parts=self.settings.accumulate,
+            workers=self.settings.workers,
+            collate=self.task.collate,
+            pin_memory=self.device.type == "cuda",
+        )
+
+    def make_step(self, data: Iterator[Any]) -> str | None:
+        """Learn from one batch; then evaluate, log and save if it is time. Returns what is worth saying."""
+        self._learn(data)
+        self.step += 1
+        self.average.update(self.step)
+        self._look_at_the_clock()
+        every, ends, message = self.settings, self.over(), None
+        evaluates, saves = (ends or self.step % n == 0 for n in (every.evaluate_every, every.save_every))
+        logs = evaluates or self.step % every.log_every == 0
+        if saves or logs or self.device.type == "cpu":  # elsewhere a look costs a wait for the device
+            self._check_finite()
+        if logs:
+            self._average_metrics()
+        if evaluates:
+            message = self._evaluate()
+        if logs:
+            self._write_metrics()
+        if saves or self.over():
+            self._save()
+        return message
+
+    def _learn(self, data: Iterator[Any]) -> None:
+        progress = self.progress()
+        factor = learning_rate_factor(self.settings, self.step, progress)
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * factor
+        for part in range(self.settings.accumulate):
+            batch = self.processes.send(self._next(data))
+            # Dropout draws from the global generator: make it a function of the step.
+            seed = mixed_seed(self.settings.seed, "step", self.step, part, self.processes.rank)
+            with self._own_modes(seed):
+                with autocast(self.device, self.dtype):
+                    found = self.task.step(batch, _Update(self, part, progress, seed))
+                for name, value in found.items():
+                    self._sums[name] = self._sums.get(name, 0.0) + value.detach().float()
+            self._num_summed += 1
+        buffers = [b for network in self.networks.values() for b in network.buffers() if b.is_floating_point()]
+        self.processes.mean_(buffers)
+
+    def _next(self, data: Iterator[Any]) -> Any:
+        try:
+            return next(data)
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise TrainingError(
+                "A process that loads data has died, most likely for want of memory: "
+                "use fewer workers (0 loads between the steps) or a smaller batch, and start again to go on."
+            ) from error
+
+    def update(self, loss: Tensor, name: str | None, part: int, retain_graph: bool) -> None:
+        """See ``task.Update``."""
+        if (name is None and len(self.optimizers) > 1) or (name is not None and name not in self.optimizers):
+            raise TrainingError(f"Say which optimiser learns from this loss: {', '.join(self.optimizers)}.")
+        optimizer = self.optimizers[name] if name else next(iter(self.optimizers.values()))
+        parameters = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
+        parts = self.settings.accumulate
+        self._note_finite(loss)
+        with torch.autocast(self.device.type, enabled=False):
+            if part == 0:
+                optimizer.zero_grad(set_to_none=True)
+            # Only into this optimiser's own: a generator's loss leaves nothing behind in its discriminator.
+            (loss / parts).backward(inputs=parameters, retain_graph=retain_graph)
+            if part < parts - 1:
+                return
+            self.processes.mean_([p.grad for p in parameters if p.grad is not None])
+            if self.settings.clip_norm:
+                self._note_finite(torch.nn.utils.clip_grad_norm_(parameters, self.settings.clip_norm))
+            optimizer.step()
+            torch.clear_autocast_cache()  # autocast would go on with casts of the weights as they were before
+
+    def _note_finite(self, value: Tensor) -> None:
+        new = ~torch.isfinite(value.detach()) & (self._bad_step == 0)
+        self._bad_step = torch.where(new, self.step + 1, self._bad_step)
+
+    def _check_finite(self) -> None:
+        bad = int(self._bad_step)
+        if bad:
+            kept = f"The checkpoint of step {self.saved_at} is kept" if self.saved_at else "Nothing was saved before"
+            raise TrainingError(
+                f"The loss was no longer a number at step {bad}. {kept}. Start again in another folder with a lower "
+                f"learning rate (it was {self.settings.learning_rate:g}), stronger clipping, or precision float32."
+            )
+
+    # The budget
+
+    def progress(self) -> float:
+        """How much of the run is over, 0 to 1, by steps or by seconds, whichever is further."""
+        timed = self.seconds / self.settings.seconds if self.settings.seconds else 0.0
+        return min(1.0, max(self.step / self.settings.steps, timed))
+
+    def over(self) -> bool:
+        """Whether the budget is used up or patience is at its end."""
+        return self.progress() >= 1.0 or self.since_best >= (self.settings.patience or math.inf)
+
+    def total(self) -> int:
+        """The steps in all, as far as can be told now."""
+        steps, seconds = self.settings.steps, self.settings.seconds
+        if not seconds or not self.step or not self.seconds:
+            return steps
+        return max(self.step, min(steps, math.ceil(self.step * seconds / self.seconds)))
+
+    def _look_at_the_clock(self) -> None:
+        seconds = self._seconds_before + time.monotonic() - self._started
+        self.seconds = self.processes.agree(seconds) if self.settings.seconds else seconds
+
+    # What is told
+
+    def preview(self) -> Callable[[], Any]:
+        """A sample of the averaged networks, when somebody asks for it."""
+
+        def sample() -> Any:
+            with self._aside():
+                return self.task.sample(self.average.networks)
+
+        return sample
+
+    def _average_metrics(self) -> None:
+        means: list[float] = []
+        if self._sums:
+            stacked = torch.stack([total.reshape(()) for total in self._sums.values()]) / self._num_summed
+            self.processes.mean_([stacked])
+            means = stacked.tolist()
+        rates = [group["lr"] for optimizer in self.optimizers.values() for group in optimizer.param_groups]
+        self._row = {"learning_rate": rates[0], **dict(zip(self._sums, means, strict=True))}
+        self._sums, self._num_summed = {}, 0
+
+    def _write_metrics(self) -> None:
+        self.numbers = {**self.numbers, **self._row}
+        if self._metrics is not None:
+            with self._told():
+                self._metrics.write(self.step, {"seconds": round(self.seconds, 2), **self._row})
+
+    def _evaluate(self) -> str | None:
+        found: dict[str, float] = {}
+        if self.processes.rank == 0:
+            with self._aside():
+                found = {name: float(value) for name, value in self.task.evaluate(self.average.networks).items()}
+        found = self.processes.agree(found)
+        self._row |= found
+        name = self.task.best_metric
+        if name is None:
+            self.best = {"step": self.step}
+            self._export()
+            return None
+        if name not in found:
+            raise TrainingError(f"evaluate() gives {', '.join(found) or 'nothing'}, but the best is chosen by {name}.")
+        sign = 1 if self.task.lower_is_better else -1
+        better = self.best is None or sign * found[name] < sign * self.best["value"]
+        if better and math.isfinite(found[name]):
+            self.best, self.since_best = {"step": self.step, "value": found[name]}, 0
+            self._export()
+            return f"Step {self.step}: {name} {found[name]:.5g}, the best so far."
+        self.since_best += 1
+        if self.over() and self.settings.patience:
+            return f"Step {self.step}: no better {name} in {self.since_best} evaluations, which is the end."
+        return None
+
+    # Saving and going on
+
+    def _export(self) -> None:
+        if self.processes.rank:
+            return
+        facts = {"task": type(self.task).__name__, "steps": self.step, "device": self.device.type, "metrics": self._row}
+        with self._told():
+            tensors = self.task.export(self.average.networks)
+            saving.save_network(self.best_file, tensors, config=self.task.config(), settings=self.settings, facts=facts)
+
+    def _save(self) -> None:
+        extra = self.processes.gather(self.task.extra_state())
+        if self.processes.rank == 0:
+            if self.best is None:  # what an earlier run left here must not be taken for this one's
+                self.best_file.unlink(missing_ok=True)
+            tree = {
+                "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+                "extra": extra,
+                "sums": self._sums,
+            }
+            facts = {
+                "settings": self.settings.model_dump(mode="json"),
+                "config": self.task.config(),
+                "items": self._num_items,
+                "processes": self.processes.ranks,
+                "step": self.step,
+                "seconds": round(self.seconds, 3),
+                "numbers": self.numbers,
+                "num_summed": self._num_summed,
+                "best": self.best,
+                "since_best": self.since_best,
+            }
+            with self._told():
+                saving.save_state(self.last_file, self._kinds(), tree, facts)
+        self.saved_at = self.step
+
+    def save_stopped(self) -> None:
+        """Save between two steps, on the way out."""
+        # Several processes are stopped at different steps: they keep the last regular save.
+        if self.processes.ranks == 1 and self.step > self.saved_at and not int(self._bad_step):
+            if self.task.best_metric is None:
+                self._row = {}
+                self.best = {"step": self.step}
+                self._export()
+            self._save()
+
+    def _restore(self) -> None:
+        tree, facts = saving.load_state(self.last_file, self._kinds())
+        now = {"config": self.task.config(), "items": self._num_items, "processes": self.processes.ranks}
+        if not any(tree["extra"]):  # which would belong to the processes' shares of the batch
+            del now["processes"]
+        check_same({name: facts[name] for name in now}, now, self.last_file)
+        for name, optimizer in self.optimizers.items():
+            load_optimizer(optimizer, tree["optimizers"][name])
+        if any(tree["extra"]):
+            self.task.load_extra_state(tree["extra"][self.processes.rank])
+        self._sums = {name: value.to(self.device) for name, value in tree["sums"].items()}
+        self._num_summed, self.numbers = facts["num_summed"], facts["numbers"]
+        self.step = self.saved_at = facts["step"]
+        self.seconds = self._seconds_before = facts["seconds"]
+        self.best, self.since_best = facts["best"], facts["since_best"]
+
+    def _kinds(self) -> dict[str, Networks]:
+        return {"network": self.networks, "average": self.average.networks}
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (CheckpointError, OSError) as error:
+            kept = f"The checkpoint of step {self.saved_at} is intact" if self.saved_at else "Nothing was saved before"
+            raise TrainingError(f"{error} {kept}: make room and start again to go on from there.") from error
+
+    def close(self) -> None:
+        """Flush what is still to be written."""
+        if self._metrics is not None:
+            self._metrics.close()
+
+    # Modes: whatever the caller's thread has set, a run computes in its own and leaves the caller's as they were
+
+    @contextlib.contextmanager
+    def _own_modes(self, seed: int) -> Iterator[None]:
+        gpus = [self.device] if self.device.type == "cuda" else []
+        modes = torch.inference_mode(False), torch.autocast(self.device.type, enabled=False)
+        with modes[0], modes[1], torch.enable_grad(), torch.random.fork_rng(devices=gpus):
+            torch.manual_seed(seed)
+            yield
+
+    @contextlib.contextmanager
+    def _aside(self) -> Iterator[None]:
+        """For evaluations and samples: without gradients, and the same whenever it is asked for."""
+        with self._own_modes(mixed_seed(self.settings.seed, "aside")), torch.no_grad():
+            yield
+
+
+class _Update:
+    """What a task learns with; see ``task.Update``."""
+
+    def __init__(self, run: Run, part: int, progress: float, seed: int) -> None:
+        self._run = run
+        self._used: set[str | None] = set()
+        self.step, self.part, self.progress, self.seed = run.step, part, progress, seed
+        self.generator = random_generator(seed, run.device)
+
+    def __call__(self, loss: Tensor, optimizer: str | None = None, *, retain_graph: bool = False) -> None:
+        if optimizer in self._used and self._run.settings.accumulate > 1:
+            raise TrainingError("An optimiser with several updates in a step cannot accumulate: use accumulate 1.")
+        self._used.add(optimizer)
+        self._run.update(loss, optimizer, self.part, retain_graph)
+
+
+def learning_rate_factor(settings: TrainingSettings, step: int, progress: float) -> float:
+    """What the learning rate is multiplied with, 0 to 1.
+
+    Args:
+        settings: its schedule, warm-up and where the decay begins.
+        step: steps done before this one.
+        progress: how much of the run is over, 0 to 1.
+    """
+    rise = min(1.0, (step + 1) / (settings.warmup + 1))
+    gone = max(0.0, (progress - settings.decay_from) / (1 - settings.decay_from))
+    fall = {"constant": 1.0, "linear": 1 - gone, "cosine": (1 + math.cos(math.pi * gone)) / 2}[settings.schedule]
+    return rise * fall
