@@ -1,0 +1,123 @@
+"""Results of earlier jobs, as the files of the output folder tell them. No gradio here."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import os
+import shutil
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from creative.provenance import Provenance, read_provenance
+
+PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
+THUMBNAIL = 320
+SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """One result of the past."""
+
+    path: Path
+    provenance: Provenance
+
+    @property
+    def caption(self) -> str:
+        """A few words: what was done to what, or in which style."""
+        given = [source.file for sources in self.provenance.inputs.values() for source in sources if source.file]
+        return " · ".join(Path(name).stem.replace("-", " ").replace("_", " ") for name in given[:2]) or self.path.stem
+
+
+def past_results(folder: Path, actions: Collection[str] | None = None, *, limit: int = SHOWN) -> list[Past]:
+    """The results in a folder, newest first: those pictures that say how they were made.
+
+    Args:
+        folder: where results are saved; it need not exist.
+        actions: only the results of these; None for all.
+        limit: at most so many.
+    """
+    found: list[Past] = []
+    for path in _newest_first(folder):
+        provenance = _provenance(path, path.stat().st_mtime_ns)
+        if provenance is not None and (actions is None or provenance.action in actions):
+            found.append(Past(path, provenance))
+        if len(found) == limit:
+            break
+    return found
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    times: dict[Path, int] = {}
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.suffix.lower() in PICTURES and not path.name.startswith("."):
+            try:
+                times[path] = path.stat().st_mtime_ns
+            except OSError:  # gone in the meantime
+                continue
+    return sorted(times, key=lambda path: (times[path], path.name), reverse=True)
+
+
+_known: dict[tuple[Path, int], Provenance | None] = {}
+
+
+def _provenance(path: Path, changed: int) -> Provenance | None:
+    if (path, changed) not in _known:
+        try:
+            _known[path, changed] = read_provenance(path)
+        except (OSError, ValueError):  # a picture that cannot be read is not ours
+            _known[path, changed] = None
+    return _known[path, changed]
+
+
+def served(path: Path, folder: Path) -> str:
+    """A copy of a file in the folder that the site may serve from, under its own name; the file itself stays private.
+
+    The bytes are the same, so what is downloaded carries its provenance. A hard link where the file system has them.
+    """
+    stat = path.stat()
+    key = hashlib.sha256(f"{path.resolve()} {stat.st_mtime_ns} {stat.st_size}".encode()).hexdigest()[:16]
+    copy = folder / "results" / key / path.name
+    if not copy.exists():
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+    return str(copy)
+
+
+def thumbnail(path: Path, folder: Path, *, side: int = THUMBNAIL) -> str:
+    """A small JPEG of a picture, made once."""
+    key = hashlib.sha256(f"{path.resolve()} {path.stat().st_mtime_ns} {side}".encode()).hexdigest()[:16]
+    small = folder / "thumbnails" / f"{key}.jpg"
+    if not small.exists():
+        with Image.open(path) as image:
+            image.draft("RGB", (side, side))
+            image.thumbnail((side, side))
+            save_jpeg(image, small)
+    return str(small)
+
+
+def save_jpeg(image: Image.Image, path: Path) -> str:
+    """A picture for the screen, written beside and renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    image.convert("RGB").save(beside, "JPEG", quality=88)
+    beside.replace(path)
+    return str(path)
+
+
+def facts(provenance: Provenance, defaults: Mapping[str, Any]) -> str:
+    """How a result was made, as a short HTML list: its inputs, and the settings that are not the usual ones."""
+    rows = [
+        (name.replace("_", " "), ", ".join(source.file for source in given))
+        for name, given in provenance.inputs.items()
+    ]
+    for name, value in provenance.settings.items():
+        if name == "seed" or value != defaults.get(name):
+            rows.append((name.replace("_", " "), str(value)))
+    items = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>" for name, value in rows if value)
+    return f'<dl class="facts">{items}</dl>'

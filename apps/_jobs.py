@@ -1,0 +1,170 @@
+"""Jobs on a page: whose turn it is, how to stop one, and what to say meanwhile. No gradio here."""
+
+from __future__ import annotations
+
+import contextlib
+import html
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from creative.progress import Step
+
+
+class Turns:
+    """One job at a time, first come, first served, whichever thread asks.
+
+    A lock with a queue that can be looked into, so that a page can say how many are before it; and a place in it can
+    be given up, so that a closed tab or a Stop while waiting leaves no trace.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[object] = deque()
+        self._guard = threading.Lock()
+
+    @contextlib.contextmanager
+    def place(self) -> Iterator[Place]:
+        """A place in the queue; left, however the job ends."""
+        place = Place(self)
+        with self._guard:
+            self._waiting.append(place)
+        try:
+            yield place
+        finally:
+            with self._guard:
+                self._waiting.remove(place)
+
+    @property
+    def busy(self) -> bool:
+        """Whether somebody's job is running."""
+        return bool(self._waiting)
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Somebody's place in the queue."""
+
+    turns: Turns
+
+    @property
+    def before(self) -> int:
+        """How many jobs come first; 0 means that it is this one's turn."""
+        with self.turns._guard:
+            return self.turns._waiting.index(self)
+
+
+MACHINE = Turns()
+"""The machine is one: every page of this process takes its turn here."""
+
+
+class Running:
+    """The jobs that can be told to stop, by who started them."""
+
+    def __init__(self) -> None:
+        self._stops: dict[object, threading.Event] = {}
+
+    @contextlib.contextmanager
+    def job(self, owner: object) -> Iterator[threading.Event]:
+        """While it lasts, ``stop(owner)`` sets the event."""
+        event = threading.Event()
+        self._stops[owner] = event
+        try:
+            yield event
+        finally:
+            if self._stops.get(owner) is event:
+                del self._stops[owner]
+
+    def stop(self, owner: object) -> bool:
+        """Ask the owner's job to stop after its step; False where there is none."""
+        event = self._stops.get(owner)
+        if event is not None:
+            event.set()
+        return event is not None
+
+
+@dataclass
+class Watch:
+    """How fast a job goes, and when a look at it is due."""
+
+    started: float = field(default_factory=time.monotonic)
+    pace: float | None = None
+    _last: tuple[int, float] | None = None
+    _looked: float = 0.0
+
+    def seen(self, step: Step) -> None:
+        """Take note of a step."""
+        now = time.monotonic()
+        if self._last is not None and step.done > self._last[0]:
+            pace = (now - self._last[1]) / (step.done - self._last[0])
+            self.pace = pace if self.pace is None else 0.8 * self.pace + 0.2 * pace
+        if self._last is None or step.done != self._last[0]:
+            self._last = (step.done, now)
+
+    @property
+    def seconds(self) -> float:
+        """Since the start."""
+        return time.monotonic() - self.started
+
+    def left(self, step: Step) -> float | None:
+        """Seconds to the end, as far as one can tell."""
+        if self.pace is None or step.total is None:
+            return None
+        return max(0.0, (step.total - step.done) * self.pace)
+
+    def due(self, every: float) -> bool:
+        """Whether the last look is at least ``every`` seconds ago; if so, this is the next one."""
+        now = time.monotonic()
+        if now - self._looked < every:
+            return False
+        self._looked = now
+        return True
+
+
+def span(seconds: float) -> str:
+    """``75`` as ``1 min 15 s``."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def figures(metrics: Mapping[str, float]) -> list[str]:
+    """The metrics worth a glance, at most three."""
+    return [f"{name.replace('_', ' ')} {value:.3g}" for name, value in list(metrics.items())[:3]]
+
+
+def line(state: str, parts: list[str], *, done: float | None = None, messages: tuple[str, ...] = ()) -> str:
+    """The status line: ``state`` (idle, waiting, working, done, stopped, failed) is what the style sheet goes by."""
+    bar = "" if done is None else f'<div class="bar"><i style="width:{min(1.0, max(0.0, done)):.1%}"></i></div>'
+    text = " <span>·</span> ".join(html.escape(part, quote=False) for part in parts)
+    notes = "".join(f"<p class='note'>{html.escape(message, quote=False)}</p>" for message in messages)
+    return f'<div class="status {state}" role="status" aria-live="polite"><p>{text}</p>{bar}{notes}</div>'
+
+
+def working(step: Step, watch: Watch, messages: tuple[str, ...] = ()) -> str:
+    """The status line of a job at a step."""
+    watch.seen(step)
+    if not step.done:
+        parts = ["Getting ready"]
+    elif step.total:
+        parts = [f"Step {step.done} of {step.total}"]
+    else:
+        parts = [f"Step {step.done}"]
+    left = watch.left(step)
+    if left is not None:
+        parts.append(f"{span(left)} left")
+    parts += figures(step.metrics)
+    return line("working", parts, done=step.done / step.total if step.total else None, messages=messages)
+
+
+def waiting(before: int) -> str:
+    """The status line of a job that waits for its turn."""
+    jobs = "Another job is running" if before == 1 else f"{before} jobs come first"
+    return line("working waiting", [jobs, "yours starts by itself"])
