@@ -3,8 +3,8 @@
     features = load_features("bundled", layers=("relu1_1", "relu3_1"))
     maps = features(picture)  # (1, 3, H, W) in [0, 1] -> {"relu1_1": (1, C, H, W), "relu3_1": (1, C, H / 4, W / 4)}
 
-A network is cut after the last layer asked for, so that no time is spent behind it, and only the tensors of what is left
-are read from its file: the classifier of VGG-19, 470 of its 548 MB, is never made.
+A network is cut after the last layer asked for, so that no time is spent behind it, and only the tensors of what is
+left are read from its file: the classifier of VGG-19, 470 of its 548 MB, is never made.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from creative.models.vgg import VGG, VGGConfig
 from creative.options.features import BUNDLED, LAYERS
 
 Pooling = Literal["max", "average"]
@@ -95,6 +96,8 @@ class Features(nn.Module):
         self.chain = nn.ModuleDict({name: module for name, _, module in chain})
         self.strides, self.receptive_fields = _geometry(self.chain.items(), layers)
         deviation = torch.tensor(std).view(1, 3, 1, 1)
+        self.scale: Tensor
+        self.shift: Tensor
         self.register_buffer("scale", 1 / deviation, persistent=False)
         self.register_buffer("shift", -torch.tensor(mean).view(1, 3, 1, 1) / deviation, persistent=False)
         _protect_returned_maps(self.chain, layers)
@@ -178,6 +181,54 @@ def load_features(
     return _finish(network, chain, layers, pooling, path, device)
 
 
+class Classifier(nn.Module):
+    """A whole network: ``forward`` takes pictures (B, 3, H, W) in [0, 1] and gives logits (B, len(classes)).
+
+    Attributes:
+        features: the network without its classifier.
+        classes: their names, in the order of the logits.
+    """
+
+    def __init__(self, features: Features, head: nn.Module, classes: Sequence[str]) -> None:
+        super().__init__()
+        self.features, self.head, self.classes = features, head.eval().requires_grad_(False), tuple(classes)
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """Logits."""
+        return self.maps_and_logits(picture)[1]
+
+    def maps_and_logits(self, picture: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """The maps of the layers asked for (and of the last), and the logits, in one pass."""
+        maps = self.features(picture)
+        return maps, self.head(maps[self.features.layers[-1]])
+
+
+def load_classifier(
+    network: str = BUNDLED,
+    *,
+    layers: Sequence[str] = (),
+    weights: str | Path | None = None,
+    device: str | torch.device = "cpu",
+) -> Classifier:
+    """A network with its ImageNet classifier; arguments and errors are those of ``load_features``."""
+    layers = check_layers(network, [*layers, layer_names(network)[-1]])
+    path = _find_weights(network, weights)
+    chain, head = _chain(network, path), _head(network, path)
+    _load(chain + head, path, network)
+    features = _finish(network, chain, layers, "max", path, device)
+    return Classifier(features, nn.Sequential(*(module for _, _, module in head)).to(device), _classes(network, path))
+
+
+def _classes(network: str, path: Path) -> Sequence[str]:
+    if network == BUNDLED:
+        from creative.checkpoint import read_metadata
+
+        return read_metadata(path)["config"]["classes"]
+    from torchvision.models._meta import _IMAGENET_CATEGORIES
+
+    return _IMAGENET_CATEGORIES
+
+
 def untrained_features(
     network: str = BUNDLED,
     *,
@@ -186,7 +237,7 @@ def untrained_features(
     pooling: Pooling = "max",
     device: str | torch.device = "cpu",
 ) -> Features:
-    """The same network with random weights (He et al., 2015, arXiv:1502.01852), to measure speed and to compare with."""
+    """The same network with random weights (He et al., 2015, arXiv:1502.01852): for speed tests and as a yardstick."""
     layers = check_layers(network, layers)
     chain = _cut(_chain(network, None), layers)
     generator = torch.Generator().manual_seed(seed)
@@ -213,7 +264,7 @@ def _finish(
         chain = [(name, prefix, _averaging(module)) for name, prefix, module in chain]
     mean, std = _NORMALISATION.get(network, (IMAGENET_MEAN, IMAGENET_STD))
     features = Features(network, chain, layers, weights=path, mean=mean, std=std)
-    return features.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return features.to(device).to(memory_format=torch.channels_last)
 
 
 def _averaging(module: nn.Module) -> nn.Module:
@@ -246,17 +297,28 @@ def _chain(network: str, path: Path | None) -> Chain:
         return _bundled_chain(path) if network == BUNDLED else _torchvision_chain(network)
 
 
+def _bundled(path: Path | None) -> VGG:
+    from creative.checkpoint import read_metadata
+
+    config = read_metadata(path).get("config", {}) if path is not None else {}
+    if path is not None and "network" not in config:
+        raise FeaturesError(f"{path} was not made by creative: it does not say what shape the network in it has.")
+    return VGG(VGGConfig.from_json(config["network"]) if path is not None else VGGConfig())
+
+
 def _bundled_chain(path: Path | None) -> Chain:
-    raise FeaturesError("The bundled network has not been trained yet.")
+    return [(name, f"features.{name}", module) for name, module in _bundled(path).features.named_children()]
+
+
+def _torchvision(network: str) -> Any:
+    from torchvision import models
+
+    lean = {"init_weights": False, "aux_logits": False} if network in ("googlenet", "inception_v3") else {}
+    return getattr(models, network)(weights=None, **lean)
 
 
 def _torchvision_chain(network: str) -> Chain:
-    from torchvision import models
-
-    extra: dict[str, Any] = {"init_weights": False} if network in ("googlenet", "inception_v3") else {}
-    if extra:
-        extra["aux_logits"] = False
-    module = getattr(models, network)(weights=None, **extra)
+    module = _torchvision(network)
     if hasattr(module, "features"):
         found = [(f"features.{name}", child) for name, child in module.features.named_children()]
     else:
@@ -267,6 +329,17 @@ def _torchvision_chain(network: str) -> Chain:
         found = [item for item in found if item not in stages] + blocks
     names = LAYERS[network]
     return [(name, prefix, child) for name, (prefix, child) in zip(names, found, strict=True)]
+
+
+def _head(network: str, path: Path | None) -> Chain:
+    """What goes from the last map to the logits."""
+    with torch.device("meta"):
+        module: Any = _bundled(path) if network == BUNDLED else _torchvision(network)
+    if network.startswith("squeezenet"):
+        return [("classifier", "classifier", module.classifier), ("flatten", "", nn.Flatten())]
+    name = "fc" if hasattr(module, "fc") else "classifier"
+    pool = module.avgpool if hasattr(module, "avgpool") else nn.AdaptiveAvgPool2d(1)
+    return [("pool", "", pool), ("flatten", "", nn.Flatten()), (name, name, module.get_submodule(name))]
 
 
 # --- weights ---

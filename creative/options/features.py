@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from creative.options.training import TrainingSettings
+from creative.settings import Field, Folder, Inputs, WeightsFile
+
 BUNDLED = "bundled"
 
 
@@ -53,3 +56,59 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "resnet50": tuple(_resnet(3, 4, 6, 3)),
     "mobilenet_v2": ("relu1", *(f"block{number}" for number in range(1, 18)), "relu18"),
 }
+
+
+class FeaturesInputs(Inputs):
+    """Pictures to learn from and the two networks to learn from."""
+
+    data: tuple[Folder, ...] = Field(
+        title="Pictures", description="Folders of pictures; folders called test or val are left out", min_length=1
+    )
+    squeezenet: WeightsFile | None = Field(
+        None, title="SqueezeNet", description="Weights of torchvision's squeezenet1_0; found or asked for if not given"
+    )
+    mobilenet: WeightsFile | None = Field(
+        None, title="MobileNet", description="Weights of torchvision's mobilenet_v2; found or asked for if not given"
+    )
+
+
+class FeaturesSettings(TrainingSettings):
+    """How the feature network is trained: the defaults are the recipe of the bundled one."""
+
+    steps: int = Field(12_000, ge=1, title="Steps", description="Training steps (updates of the weights) in all")
+    batch_size: int = Field(32, ge=1, le=4096, title="Batch size", description="Pictures per step")
+    learning_rate: float = Field(
+        3e-3, gt=0, le=10, title="Learning rate", widget="number", description="Step size of the optimiser at its peak"
+    )
+    weight_decay: float = Field(
+        1e-2, ge=0, le=10, title="Weight decay", widget="number", description="AdamW's decoupled decay", advanced=True
+    )
+    warmup: int = Field(
+        200, ge=0, title="Warm-up", description="Steps in which the rate rises to its peak", advanced=True
+    )
+    workers: int = Field(
+        1,
+        ge=0,
+        le=64,
+        title="Workers",
+        description="Processes that load data; 0 loads between the steps",
+        advanced=True,
+    )
+    crop: int = Field(112, ge=64, le=512, multiple_of=16, title="Crop", description="Side of the crops, pixels")
+    short_side: int = Field(
+        160, ge=64, le=1024, title="Short side", description="Of the decoded pictures, pixels", advanced=True
+    )
+    class_weight: float = Field(
+        0.3,
+        ge=0,
+        le=100,
+        title="Class weight",
+        description="Of the class probabilities against the maps",
+        advanced=True,
+    )
+    class_ramp: float = Field(
+        0.3, gt=0, le=1, title="Class ramp", description="Part of the run in which it rises from 0", advanced=True
+    )
+    temperature: float = Field(
+        2.0, gt=0, le=100, title="Temperature", description="At which class probabilities are compared", advanced=True
+    )
