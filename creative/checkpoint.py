@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -78,7 +79,9 @@ def save_checkpoint(
     except OSError as error:
         raise CheckpointError(explain(error, path)) from error
     except SafetensorError as error:
-        raise CheckpointError(f"Could not write {path}: {error}.") from error
+        number = re.search(r"os error (\d+)", str(error))  # a full disk, told by Rust
+        reason = OSError(int(number[1]), os.strerror(int(number[1]))) if number else OSError(str(error))
+        raise CheckpointError(explain(reason, path)) from error
     return path
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path beside ``path`` to write to; when the block ends well it is flushed to the disk and takes ``path``'s place.
+    """A path beside ``path`` to write to; when the block ends well, that file is flushed and takes ``path``'s place.
 
     When the block ends in an error, Ctrl-C or a full disk, what was at ``path`` stays as it was and nothing is left
     beside it. Missing folders are made.
@@ -67,13 +67,13 @@ def explain(error: OSError, path: Path) -> str:
         errno.EPERM: "you have no permission to write there",
         errno.EROFS: "the disk is read-only",
         errno.EISDIR: "there is a folder of that name",
-        errno.ENOTDIR: f"{Path(error.filename or path.parent).name or path.parent} is not a folder",
-        errno.EEXIST: f"{path.parent} is not a folder",
+        errno.ENOTDIR: f"{shown(error.filename or path.parent)} is not a folder",
+        errno.EEXIST: f"{shown(path.parent)} is not a folder",
         errno.ENAMETOOLONG: "the name is too long",
         errno.ENOENT: "there is no such folder",
     }
     reason = reasons.get(error.errno or 0, error.strerror or str(error))
-    return f"Could not write {path}: {reason}."
+    return f"Could not write {shown(path)}: {reason}."
 
 
 def file_sha256(path: Path) -> str:
@@ -91,3 +91,9 @@ def _file_sha256(path: Path, size: int, modified: int) -> str:
 def plain_name(path: str | os.PathLike[str]) -> str:
     """A file's own name without its folders, fit for JSON whatever bytes it is made of."""
     return os.path.basename(os.fspath(path)).encode("utf-8", "replace").decode("utf-8")  # noqa: PTH119 (odd bytes pass)
+
+
+def shown(path: str | os.PathLike[str]) -> str:
+    """A path as a sentence can have it: on one line, without control characters, not endless."""
+    text = "".join(letter if letter.isprintable() else "?" for letter in os.fspath(path))
+    return text if len(text) <= 160 else f"{text[:70]}...{text[-70:]}"

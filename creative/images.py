@@ -1,4 +1,4 @@
-"""Pictures: opened safely whatever they are, cut into tiles, turned into tensors and back, saved whole with their story.
+"""Pictures: opened safely whatever they are, cut into tiles, turned into tensors and back, saved whole.
 
     photo = open_image("photo.jpg")          # an upright RGB picture, or an ImageError in one sentence
     pixels = to_tensor(photo)                # (1, 3, H, W), float32 in [0, 1]
@@ -11,8 +11,10 @@ metadata. A picture that carries ``info["provenance"]`` takes it along into the 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import os
+import warnings
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,11 +22,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, UnidentifiedImageError
 from PIL.Image import Resampling, Transpose
 from PIL.PngImagePlugin import PngInfo
 
-from creative.files import check_writable, explain, plain_name, replacing
+from creative.files import check_writable, explain, plain_name, replacing, shown
 
 if TYPE_CHECKING:
     import torch
@@ -40,9 +42,12 @@ SAVED_AS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 """The formats that results are saved in, by suffix."""
 OPENED = {
     *SAVED_AS,
-    *[".avif", ".bmp", ".gif", ".ico", ".j2k", ".jfif", ".jp2", ".jpe", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".psd", ".qoi", ".tga", ".tif", ".tiff"],
+    *(".avif", ".bmp", ".gif", ".ico", ".j2k", ".jfif", ".jp2", ".jpe", ".pbm", ".pgm", ".pnm", ".ppm", ".psd", ".qoi"),
+    *(".tga", ".tif", ".tiff"),
 }
 """The suffixes that make a file in a folder count as a picture."""
+
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # on odd metadata, which is not used here
 
 _NOT_OPENED = {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"}  # programs and containers rather than pictures
 _UPRIGHT = {
@@ -81,8 +86,8 @@ def open_image(source: Source, *, max_pixels: int = MAX_PIXELS, max_bytes: int =
         max_bytes: most bytes to read.
 
     Returns:
-        A picture of its own, of mode RGB. ``info`` holds only ``"source"``: the file's name, its SHA-256, and a checksum
-        of the pixels by which a later change to them is noticed.
+        A new picture of mode RGB. Its ``info`` holds only ``"source"``: the file's name, its SHA-256, and a checksum of
+        the pixels by which a later change to them is noticed.
 
     Raises:
         ImageError: there is no such file, or it is no picture, damaged, cut short or too large.
@@ -90,11 +95,11 @@ def open_image(source: Source, *, max_pixels: int = MAX_PIXELS, max_bytes: int =
     if isinstance(source, Image.Image):
         name = plain_name(getattr(source, "filename", "") or "")
         known = source_of(source) if "source" in source.info else None
-        image = _decoded(source, name or "The picture", max_pixels)
+        image = _decoded(source, shown(name) or "The picture", max_pixels)
         image.info = {"source": known or _described(image, name, pixel_sha256(image))}
         return image
     data, name = _read(source, max_bytes)
-    image = _decoded(data, name or "The picture", max_pixels)
+    image = _decoded(data, shown(name) or "The picture", max_pixels)
     image.info = {"source": _described(image, name, _sha256(data))}
     return image
 
@@ -134,39 +139,27 @@ def _checksum(image: Image.Image) -> str:
 
 
 def _sha256(data: bytes) -> str:
-    import hashlib
-
     return hashlib.sha256(data).hexdigest()
 
 
 def _read(source: str | os.PathLike[str] | bytes | BinaryIO, max_bytes: int) -> tuple[bytes, str]:
     """The bytes of a file and its name; no more bytes than allowed are ever read."""
-    if isinstance(source, bytes):
-        data, name = source[: max_bytes + 1], ""
-    elif isinstance(source, str | os.PathLike):
-        path = Path(source)
-        name = plain_name(path)
-        try:
-            if path.is_dir():
-                raise ImageError(f"{path} is a folder, not a picture.")
-            if not path.exists():
-                raise ImageError(f"There is no file {path}.")
-            if not path.is_file():
-                raise ImageError(f"{path} is not an ordinary file.")
-            with path.open("rb") as file:
-                data = file.read(max_bytes + 1)
-        except (OSError, ValueError) as error:
-            if isinstance(error, ImageError):
-                raise
-            raise ImageError(
-                f"{name or 'The picture'} cannot be read: {getattr(error, 'strerror', None) or error}."
-            ) from None
-    elif hasattr(source, "read"):
-        name = plain_name(source.name) if isinstance(getattr(source, "name", None), str) else ""
-        data = source.read(max_bytes + 1)
-    else:
-        raise ImageError(f"A picture is a path, bytes, a binary stream or a PIL image, not {type(source).__name__}.")
-    label = name or "The picture"
+    name = ""
+    if not isinstance(source, bytes):
+        given = source if isinstance(source, str | os.PathLike) else getattr(source, "name", None)
+        name = plain_name(given) if isinstance(given, str | os.PathLike) else ""
+    label = shown(name) or "The picture"
+    try:
+        if isinstance(source, bytes):
+            data = source
+        elif isinstance(source, str | os.PathLike):
+            data = _read_file(Path(source), max_bytes)
+        elif hasattr(source, "read"):
+            data = source.read(max_bytes + 1)
+        else:
+            raise ImageError(f"A picture is a path, bytes, a binary stream or PIL's, not {type(source).__name__}.")
+    except OSError as error:
+        raise ImageError(f"{label} cannot be read: {(error.strerror or str(error)).lower()}.") from None
     if not isinstance(data, bytes):
         raise ImageError(f"{label} was opened as text; open it in binary mode.")
     if not data:
@@ -174,6 +167,17 @@ def _read(source: str | os.PathLike[str] | bytes | BinaryIO, max_bytes: int) -> 
     if len(data) > max_bytes:
         raise ImageError(f"{label} is too large: a picture's file may have {max_bytes / 1e6:,.0f} MB at most.")
     return data, name
+
+
+def _read_file(path: Path, max_bytes: int) -> bytes:
+    if path.is_dir():
+        raise ImageError(f"{shown(path)} is a folder, not a picture.")
+    if not path.exists():
+        raise ImageError(f"There is no file {shown(path)}.")
+    if not path.is_file():  # a device may never end
+        raise ImageError(f"{shown(path)} is not an ordinary file.")
+    with path.open("rb") as file:
+        return file.read(min(max_bytes, path.stat().st_size) + 1)
 
 
 def _decoded(source: bytes | Image.Image, label: str, max_pixels: int) -> Image.Image:
@@ -191,7 +195,7 @@ def _decoded(source: bytes | Image.Image, label: str, max_pixels: int) -> Image.
         return _rgb(_upright(image))
     except ImageError:
         raise
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise ImageError(
             f"{label} is not a picture that can be read (PNG, JPEG, WebP, GIF, TIFF and others can)."
         ) from None
@@ -318,7 +322,7 @@ def to_image(tensor: torch.Tensor) -> Image.Image:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A rectangle of a picture that is worked on by itself: its core, and the outer box, which is the core and its halo.
+    """A rectangle of a picture to be worked on by itself: a core, and an outer box, which is the core with its halo.
 
     All numbers are pixels of the whole picture. Cores cover the picture exactly once; outer boxes overlap.
     """
@@ -393,11 +397,13 @@ def check_output(path: str | os.PathLike[str], suffixes: Iterable[str] = tuple(S
     allowed = [suffix.lower() for suffix in suffixes]
     if path.suffix.lower() not in allowed:
         found = f"not in {path.suffix}" if path.suffix else "which has none"
-        raise ImageError(f"The name of a result must end in {_either(allowed)}, {found}: {path.name or path}.")
+        raise ImageError(f"The name of a result must end in {_either(allowed)}, {found}: {shown(path.name or path)}.")
     try:
         check_writable(path)
     except (OSError, ValueError) as error:
-        raise ImageError(explain(error, path) if isinstance(error, OSError) else f"{path!r} is no file name.") from None
+        raise ImageError(
+            explain(error, path) if isinstance(error, OSError) else f"{shown(path)} is no file name."
+        ) from None
     return path
 
 
@@ -467,15 +473,14 @@ def _exif(text: str) -> bytes:
 
 
 def read_note(path: str | os.PathLike[str]) -> str | None:
-    """The text that ``save_image`` wrote into a picture's file, unchecked; None where there is none. Decodes no pixels."""
+    """The text that ``save_image`` wrote into a picture's file, unchecked, or None; decodes no pixels."""
     with contextlib.suppress(Exception):  # whatever is wrong with the file, there is no note in it
         with Image.open(path, formats=sorted(set(SAVED_AS.values()))) as image:
             if image.format == "PNG":
                 text = image.info.get("creative")
             else:
-                comment = image.getexif().get_ifd(_EXIF_FOLDER).get(_USER_COMMENT)
-                ours = isinstance(comment, bytes) and comment.startswith(_ASCII)
-                text = comment.removeprefix(_ASCII).decode("ascii") if ours else None
+                comment: bytes = image.getexif().get_ifd(_EXIF_FOLDER)[_USER_COMMENT]
+                text = comment.removeprefix(_ASCII).decode("ascii")
         if isinstance(text, str) and len(text) <= MAX_NOTE:
             return str(text)
     return None
@@ -491,12 +496,12 @@ def picture_files(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     for path in map(Path, paths):
         if not path.is_dir():
             if not path.exists():
-                raise ImageError(f"There is no file {path}.")
+                raise ImageError(f"There is no file {shown(path)}.")
             found[path] = None
             continue
         inside = [file for file in sorted(path.iterdir()) if file.suffix.lower() in OPENED and file.is_file()]
         inside = [file for file in inside if not file.name.startswith(".")]
         if not inside:
-            raise ImageError(f"There is no picture in the folder {path}.")
+            raise ImageError(f"There is no picture in the folder {shown(path)}.")
         found.update(dict.fromkeys(inside))
     return list(found)

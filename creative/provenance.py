@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pydantic
 from pydantic import BaseModel, ConfigDict
 
-from creative.files import explain, file_sha256, plain_name, replacing
+from creative.files import explain, file_sha256, plain_name, replacing, shown
 from creative.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class ProvenanceError(ValueError):
 
 
 class Source(BaseModel):
-    """One file that went in: its name without folders, and the SHA-256 of its bytes (of its pixels, if it has no name)."""
+    """One file that went in: its name without folders and the SHA-256 of its bytes; without a name, of its pixels."""
 
     model_config = ConfigDict(frozen=True, strict=True)
 
@@ -190,7 +190,7 @@ def read_provenance(path: str | os.PathLike[str]) -> Provenance | None:
 
     path = Path(path)
     if not path.is_file():
-        raise ProvenanceError(f"{path} is a folder, not a file." if path.is_dir() else f"There is no file {path}.")
+        raise ProvenanceError(f"{shown(path)} is a folder." if path.is_dir() else f"There is no file {shown(path)}.")
     own = path if path.suffix == ".json" else sidecar_path(path)
     for text in (read_note(path), _text(own)):
         provenance = _parsed(text, path) if text else None
@@ -238,9 +238,8 @@ def differences(recorded: Provenance, now: Provenance) -> list[str]:
         ("weights", _shortened(recorded.weights), _shortened(now.weights)),
         ("version of", recorded.versions, now.versions),
     ):
-        for name in sorted({*before, *after}):
-            if before.get(name) != after.get(name) or (name in before) != (name in after):
-                found.append(f"{title} {name!r}: recorded {_value(before, name)}, here {_value(after, name)}.")
+        changed = [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
+        found += [f"{title} {name!r}: recorded {_value(before, name)}, here {_value(after, name)}." for name in changed]
     for title, was, is_now in (("device", recorded.device, now.device), ("threads", recorded.threads, now.threads)):
         if was != is_now:
             found.append(f"{title}: recorded {was}, here {is_now}.")
@@ -278,27 +277,33 @@ def find_input(source: Source, result: str | os.PathLike[str], given: Iterable[s
     folder = Path(result).absolute().parent
     places = [folder, folder.parent, Path.cwd()]
     named = [place / source.file for place in places] if source.file else []
-    beside = sorted(folder.iterdir())[:_MAX_SEARCHED] if folder.is_dir() else []
-    for path in [*map(Path, given), *named, *beside]:
-        if path.is_file() and _is(path, source):
+    for path in [*map(Path, given), *named]:
+        if _is(path, source, by_pixels=True):
             return path
-    name = source.file or "the input"
+    for path in sorted(folder.iterdir())[:_MAX_SEARCHED] if folder.is_dir() else []:
+        if _is(path, source, by_pixels=not source.file):
+            return path
+    name = shown(source.file) or "The picture"
     if changed := next((path for path in named if path.is_file()), None):
-        raise ProvenanceError(f"{changed} is not the file that {Path(result).name} was made from: its content differs.")
+        raise ProvenanceError(
+            f"{shown(changed)} is not the {name} that {Path(result).name} was made from: its content differs."
+        )
     raise ProvenanceError(
-        f"{name} (sha256 {_short(source.sha256)}) was not found beside {Path(result).name} or in this folder; "
-        "give its path."
+        f"{name} (sha256 {_short(source.sha256)}), which {Path(result).name} was made from, was not found beside it "
+        "or in this folder; give its path."
     )
 
 
-def _is(path: Path, source: Source) -> bool:
+def _is(path: Path, source: Source, *, by_pixels: bool) -> bool:
+    """Whether a file is what went in: the same bytes or, where a picture came from memory, the same pixels."""
     from creative.images import OPENED, ImageError, open_image, pixel_sha256
 
     try:
+        if not path.is_file():
+            return False
         if file_sha256(path) == source.sha256:
             return True
-        if source.file or path.suffix.lower() not in OPENED:
-            return False
-        return pixel_sha256(open_image(path)) == source.sha256
+        picture = by_pixels and path.suffix.lower() in OPENED
+        return picture and pixel_sha256(open_image(path)) == source.sha256
     except (OSError, ImageError):
         return False

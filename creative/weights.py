@@ -9,12 +9,19 @@ Nothing here downloads on its own.
 from __future__ import annotations
 
 import difflib
+import http.client
 import os
+import shutil
+import socket
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from creative.files import file_sha256
+from creative.files import explain, file_sha256
 from creative.progress import Step
 
 __all__ = [
@@ -56,6 +63,13 @@ class Entry:
     network: str = ""
     """The architecture, if it is not the name."""
 
+
+_TIMEOUT = 30.0  # seconds without a byte
+_PAUSE = 1.0  # seconds, longer with each failure in a row
+_MAX_FAILURES = 4  # connections in a row that bring nothing
+_MAX_SIZE = 4 * 10**9  # bytes, where the size is not known
+_CHUNK = 2**18  # bytes
+_PASSING = {408, 425, 429, 500, 502, 503, 504}  # answers that a later attempt may not get
 
 _TORCHVISION = "https://download.pytorch.org/models/"
 
@@ -130,7 +144,7 @@ def bundled_folder() -> Path:
 
 
 def cache_folder() -> Path:
-    """The folder of downloaded weights: ``$CREATIVE_CACHE``, else the system's place for caches. It may not exist yet."""
+    """The folder of downloaded weights, which may not exist yet: ``$CREATIVE_CACHE``, else the system's for caches."""
     import platformdirs
 
     given = os.environ.get("CREATIVE_CACHE")
@@ -138,7 +152,7 @@ def cache_folder() -> Path:
 
 
 def own_presets_folder() -> Path:
-    """The folder of presets that one has made oneself: ``$CREATIVE_CACHE/presets``, else the system's place for data."""
+    """The folder of presets of one's own: ``$CREATIVE_CACHE/presets``, else in the system's place for data."""
     import platformdirs
 
     given = os.environ.get("CREATIVE_CACHE")
@@ -153,7 +167,7 @@ def _torch_hub_folder() -> Path:
 
 
 def locate(name: str) -> Path | None:
-    """The file of the weights called ``name`` on this machine, or None: bundled, in the cache, or in torchvision's own."""
+    """Where the weights called ``name`` are, or None: in the bundled folder, the cache, or torchvision's own cache."""
     known = entry(name)
     folders = [bundled_folder(), cache_folder(), *([_torch_hub_folder()] if known.url else [])]
     return next((folder / known.file for folder in folders if (folder / known.file).is_file()), None)
@@ -189,7 +203,9 @@ def _size(size: int | None) -> str:
 
 
 def fetch(name: str) -> Generator[Step, None, Path]:
-    """Download weights into the cache; counts kilobytes, and its result is the file.
+    """Download weights into the cache. Steps count kilobytes; the result is the file.
+
+    What an interrupted download has got so far is kept as ``FILE.part`` and the next one goes on from there.
 
     Raises:
         WeightsError: at the call, if there is nothing to download; later, if the download fails.
@@ -197,12 +213,131 @@ def fetch(name: str) -> Generator[Step, None, Path]:
     known = entry(name)
     if known.url is None:
         raise WeightsError(f"The weights {name!r} come with the suite; there is nothing to download.")
-    return _fetched(known)
+    return _fetched(known, known.url)
 
 
-def _fetched(known: Entry) -> Generator[Step, None, Path]:
-    raise NotImplementedError
-    yield
+def _fetched(known: Entry, url: str) -> Generator[Step, None, Path]:
+    target = cache_folder() / known.file
+    total = known.size // 1000 if known.size else None
+    yield Step(0, total, message=f"Downloading {known.file} ({_size(known.size)}) from {url}")
+    if target.is_file() and _is_right(target, known):
+        return target
+    part = target.with_name(target.name + ".part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("ab") as file:
+            _lock(file, known)
+            yield from _downloaded(known, url, file)
+            os.fsync(file.fileno())
+        part.replace(target)
+    except OSError as error:
+        raise WeightsError(explain(error, target)) from error
+    return target
+
+
+def _downloaded(known: Entry, url: str, file: BinaryIO) -> Generator[Step, None, None]:
+    """Fill ``file`` up to its end, over as many connections as it takes, and check it."""
+    failures, resumed = 0, file.tell() > 0
+    while True:
+        before, reason = file.tell(), "the connection was cut"
+        try:
+            complete = yield from _transfer(known, url, file)
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code == 416:  # the server has no more than this; if that is not all of it, begin anew
+                complete = True
+            elif error.code in _PASSING:
+                complete, reason = False, f"the server answers {error.code} {error.reason}"
+            else:
+                raise WeightsError(_failed(known, url, f"the server answers {error.code} {error.reason}")) from None
+        except (urllib.error.URLError, http.client.HTTPException, TimeoutError) as error:
+            cause = getattr(error, "reason", error)
+            complete, reason = False, _told(cause)
+            if isinstance(cause, socket.gaierror):  # nobody knows the server: there is no network
+                raise WeightsError(_failed(known, url, reason)) from None
+        file.flush()
+        if complete:
+            if _is_right(Path(file.name), known):
+                return
+            file.seek(0)
+            file.truncate()
+            if not resumed:
+                raise WeightsError(_failed(known, url, "what came has another checksum, and was deleted"))
+            resumed = False  # what was there from an earlier time may have spoilt it: once more from the start
+            continue
+        failures = 0 if file.tell() > before else failures + 1
+        if failures == _MAX_FAILURES:
+            raise WeightsError(_failed(known, url, reason))
+        time.sleep(_PAUSE * failures)
+
+
+def _transfer(known: Entry, url: str, file: BinaryIO) -> Generator[Step, None, bool]:
+    """One connection: append to ``file`` what it lacks; whether that was all there is."""
+    file.seek(0, os.SEEK_END)
+    done = file.tell()
+    headers = {"User-Agent": "creative", "Accept-Encoding": "identity"}
+    if done:
+        headers["Range"] = f"bytes={done}-"
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT) as response:
+        if done and not response.headers.get("Content-Range", "").startswith(f"bytes {done}-"):
+            file.seek(0)  # a server that cannot go on in the middle sends everything
+            file.truncate()
+            done = 0
+        length = response.headers.get("Content-Length")
+        total = done + int(length) if length and length.isdigit() else None
+        limit = int(known.size * 1.1) + 10**6 if known.size else _MAX_SIZE
+        if total is not None and total > limit:
+            raise WeightsError(_failed(known, url, f"it has {_size(total)}, where {_size(known.size)} were expected"))
+        free = shutil.disk_usage(Path(file.name).parent).free
+        if total is not None and total - done > free:
+            raise WeightsError(
+                _failed(known, url, f"the disk has {_size(free)} left and {_size(total - done)} are missing")
+            )
+        while chunk := _received(response):
+            file.write(chunk)
+            done += len(chunk)
+            if done > limit:
+                raise WeightsError(_failed(known, url, f"it is larger than the {_size(known.size)} expected"))
+            yield Step(done // 1000, (total or known.size or 0) // 1000 or None, metrics={"MB": done / 1e6})
+    return total is None or done >= total
+
+
+def _received(response: http.client.HTTPResponse) -> bytes:
+    try:
+        return response.read(_CHUNK)
+    except OSError as error:  # of the network: told apart from the disk's
+        raise urllib.error.URLError(error) from error
+
+
+def _is_right(path: Path, known: Entry) -> bool:
+    return known.sha256 is None or file_sha256(path).startswith(known.sha256)
+
+
+def _failed(known: Entry, url: str, reason: str) -> str:
+    return (
+        f"{known.file} could not be downloaded from {url}: {reason}. "
+        f"Try `creative weights get {known.name}` again later, or put the file into {cache_folder()}."
+    )
+
+
+def _told(cause: object) -> str:
+    if isinstance(cause, socket.gaierror):
+        return "there is no connection to the network"
+    if isinstance(cause, TimeoutError):
+        return "the server does not answer"
+    return (getattr(cause, "strerror", None) or str(cause) or type(cause).__name__).rstrip(".").lower()
+
+
+def _lock(file: BinaryIO, known: Entry) -> None:
+    """Two downloads into one file would spoil it."""
+    try:
+        import fcntl
+    except ImportError:  # Windows keeps no such locks
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise WeightsError(f"{known.file} is already being downloaded by another program.") from None
 
 
 def list_presets() -> list[str]:
