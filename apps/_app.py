@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from creative.progress import Step
 from creative.settings import Inputs, Settings
+
+if TYPE_CHECKING:
+    from creative.provenance import Provenance
 
 OutputKind = Literal["image", "text", "model", "folder"]
 
@@ -19,15 +23,19 @@ class Action:
     """One verb: what it is given, how it can be tuned, and the engine that does it.
 
     Attributes:
-        verb: the word after ``creative`` on the command line; also the page's ``api_name``.
+        verb: the word after ``creative`` on the command line, or two ("train features"); also the page's ``api_name``.
         title: what the button says, two words at most.
         summary: one sentence: the help text and the page's subtitle.
         inputs, settings: what it takes; every flag and every widget comes from these two.
-        start: makes the engine from loaded inputs. It imports the engine inside, so that help costs no torch.
+        start: makes the engine from inputs, settings and the device's name. It loads what the inputs name and imports
+            the engine inside, so that help costs no torch. Where the output is a model or a folder, a fourth argument
+            says where to; that engine writes it by itself and returns its path.
         output: what the result is.
         batch: the input field whose many files are separate jobs (a folder stands for its pictures), or None.
         examples: rows of inputs that a page offers to click.
         page: whether the action has a form on its app's page (training on a server may not).
+        place: from inputs and settings, where a model or a folder goes when nobody says; None for ``out/`` and a name
+            made of the inputs'.
     """
 
     verb: str
@@ -35,11 +43,12 @@ class Action:
     summary: str
     inputs: type[Inputs]
     settings: type[Settings]
-    start: Callable[[Any, Any, str], Generator[Step, None, Any]]
+    start: Callable[..., Generator[Step, None, Any]]
     output: OutputKind = "image"
     batch: str | None = None
     examples: tuple[Mapping[str, Any], ...] = ()
     page: bool = True
+    place: Callable[[Any, Any], Path] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +76,113 @@ class Saved:
 
 
 def perform(
-    action: Action, inputs: Inputs, settings: Settings, *, device: str = "auto", out: Path
+    action: Action,
+    inputs: Inputs,
+    settings: Settings,
+    *,
+    device: str = "auto",
+    out: str | Path | None = None,
+    key: str | None = None,
 ) -> Generator[Step, None, Saved]:
     """Run one job and save its result; itself a generator of Steps.
 
-    Checks what can be checked (inputs, output folder) at the call, before the first Step.
+    Closed, or thrown a KeyboardInterrupt, it stops the engine and saves the last preview as ``NAME-stopped``; thrown
+    the KeyboardInterrupt, it also returns what it saved, and raises it again where there was nothing to save.
+
+    Args:
+        out: a file if it has a suffix, else a folder, where a name is made of the inputs' names; no other result is
+            overwritten there. None: where the action puts its results, ``out/`` for most.
+        key: what tells this job from others, if not its settings and inputs (a repetition has its original's).
+
+    Raises:
+        ValueError: at the call: inputs that are missing or wrong, or a place that cannot be written to.
     """
-    raise NotImplementedError
+    from apps import _results as results
+
+    began = time.monotonic()
+    results.check(action, inputs)
+    place = results.Place.of(action, inputs, settings, out)
+    key = key or results.job_key(action, inputs, settings)
+    writes_itself = action.output in {"model", "folder"}
+    engine = action.start(inputs, settings, device, *([place.path] if writes_itself else []))
+    return _performing(_Job(action, inputs, settings, device, place, key), engine, time.monotonic() - began)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    action: Action
+    inputs: Inputs
+    settings: Settings
+    device: str
+    place: Any
+    key: str
+
+    def save(self, result: Any, facts: Mapping[str, Any]) -> Path:
+        """Write a picture or a text with its provenance; a model or a folder has been written already."""
+        from apps import _results as results
+
+        if self.action.output in {"model", "folder"}:
+            return Path(result) if result is not None else self.place.path
+        made = self.provenance(result)
+        made = made.model_copy(update={"result": {**made.result, "job": self.key, **facts}})
+        return results.save(self.place, result, made, stopped=bool(facts))
+
+    def provenance(self, result: Any) -> Provenance:
+        """What the engine says of how the result was made; else what is known without it."""
+        from apps import _results as results
+        from creative.device import choose_device
+        from creative.provenance import describe_run
+
+        info = getattr(result, "info", None) or {}
+        made = info.get("provenance") or getattr(result, "provenance", None)
+        if made is not None:
+            return made  # type: ignore[no-any-return]
+        sources = results.sources(self.inputs)
+        device = choose_device(self.device)
+        return describe_run(self.action.verb, self.settings, inputs=sources, device=device)
+
+
+def _performing(job: _Job, engine: Generator[Step, None, Any], seconds_before: float) -> Generator[Step, None, Saved]:
+    began = time.monotonic()
+    last: Step | None = None
+    metrics: Mapping[str, float] = {}
+    messages: list[str] = []
+    facts: dict[str, Any] = {}
+    try:
+        while True:
+            last = step = next(engine)
+            metrics = step.metrics or metrics
+            if step.message:
+                messages.append(step.message)
+            yield step
+    except StopIteration as end:
+        result = end.value
+    except (GeneratorExit, KeyboardInterrupt):
+        result = _kept(last)
+        engine.close()
+        if result is None and job.action.output not in {"model", "folder"}:
+            raise
+        facts = {"complete": False, "steps": last.done if last else 0}
+    finally:
+        engine.close()
+    path = job.save(result if not facts or job.action.output in {"image", "text"} else None, facts)
+    from creative.device import peak_memory_mb
+
+    return Saved(
+        path=path,
+        settings=job.settings,
+        seconds=seconds_before + time.monotonic() - began,
+        peak_memory_mb=peak_memory_mb(),
+        metrics=dict(metrics),
+        messages=tuple(messages),
+        complete=not facts,
+    )
+
+
+def _kept(step: Step | None) -> Any:
+    """The preview of the last step, if it has one that still can be made."""
+    if step is None or step.preview is None or not step.done:
+        return None
+    with contextlib.suppress(Exception):  # an engine that was interrupted between two steps may not have it any more
+        return step.preview()
+    return None

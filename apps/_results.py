@@ -1,0 +1,257 @@
+"""Where results go: their names, what makes two jobs the same, and saving without treading on anybody's feet."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from apps._app import Action
+from creative.files import check_writable, explain, file_sha256, replacing
+from creative.provenance import Provenance, ProvenanceError, read_provenance, sidecar_path, write_sidecar
+from creative.settings import Inputs, Settings, SettingsError, describe
+
+OUT = Path("out")
+"""Where results go unless somebody says otherwise."""
+SUFFIX = {"image": ".png", "text": ".txt", "model": ".safetensors", "folder": ""}
+
+
+class OutputError(ValueError):
+    """A result cannot be saved where it should be. The message is one sentence for a person."""
+
+
+# What goes in ---------------------------------------------------------------------------------------------------------
+
+
+def files(inputs: Inputs) -> dict[str, list[Path]]:
+    """The files that the inputs name, by field; a style's preset is a file as well.
+
+    Raises:
+        ValueError: one of them is not there, or is a folder where a file is wanted.
+    """
+    found: dict[str, list[Path]] = {}
+    for entry in describe(type(inputs)):
+        value = getattr(inputs, entry.name)
+        if entry.file is None or value is None or value == ():
+            continue
+        values = value if entry.many else (value,)
+        found[entry.name] = [_style(one) if entry.file == "style" else _file(Path(one), entry.file) for one in values]
+    return found
+
+
+def _style(name: str) -> Path:
+    from creative.images import OPENED
+    from creative.weights import find_preset
+
+    path = Path(name)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise SettingsError(f"{path} is a folder; a style is a picture or the name of a preset.")
+    if path.suffix.lower() in {*OPENED, ".safetensors"} or path.name != name:
+        raise SettingsError(f"There is no file {path}.")
+    return find_preset(name)
+
+
+def _file(path: Path, kind: str) -> Path:
+    if not path.exists():
+        raise SettingsError(f"There is no {'folder' if kind == 'folder' else 'file'} {path}.")
+    if kind == "folder" and not path.is_dir():
+        raise SettingsError(f"{path} is not a folder.")
+    if kind != "folder" and path.is_dir():
+        raise SettingsError(f"{path} is a folder, where a file is expected.")
+    if kind != "folder" and not os.access(path, os.R_OK):
+        raise SettingsError(f"{path} cannot be read: you have no permission to.")
+    return path
+
+
+def check(action: Action, inputs: Inputs) -> None:
+    """Whether one job can be made of the inputs.
+
+    Raises:
+        ValueError: a file is missing, or there are several where one job takes one.
+    """
+    found = files(inputs)
+    if action.batch is not None and len(found.get(action.batch, ())) > 1:
+        raise SettingsError(f"One job takes one {action.batch}; give several to separate jobs.")
+
+
+def sources(inputs: Inputs) -> dict[str, list[dict[str, str]]]:
+    """The files by field, as provenance tells them: name and SHA-256. Folders are left out."""
+    return {
+        name: [{"file": path.name, "sha256": file_sha256(path)} for path in paths if path.is_file()]
+        for name, paths in files(inputs).items()
+    }
+
+
+def job_key(action: Action, inputs: Inputs, settings: Settings) -> str:
+    """What makes two jobs the same: verb, settings and the content of everything that goes in; sixteen digits."""
+    given: dict[str, Any] = inputs.model_dump(mode="json")
+    for name, found in sources(inputs).items():
+        given[name] = [source["sha256"] for source in found]
+    asked = [action.verb, settings.model_dump(mode="json"), given]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def is_result_of(path: Path, key: str, inputs: Inputs) -> bool:
+    """Whether a file is the complete result of that job, made with the weights that are here now."""
+    from creative.weights import REGISTRY, WeightsError, locate
+
+    try:
+        made = read_provenance(path)
+    except (OSError, ProvenanceError):
+        return False
+    if made is None or made.result.get("job") != key or made.result.get("complete", True) is False:
+        return False
+    given = {source["sha256"] for found in sources(inputs).values() for source in found}
+    for name, sha256 in made.weights.items():
+        with contextlib.suppress(WeightsError):
+            here = locate(name) if name in REGISTRY else None
+            if sha256 not in given and here is not None and file_sha256(here) != sha256:
+                return False
+    return True
+
+
+# Where it goes --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a job's result goes."""
+
+    path: Path
+    fixed: bool
+    """Somebody gave the file's name, so it is overwritten; else a name that is free is found."""
+
+    @classmethod
+    def of(cls, action: Action, inputs: Inputs, settings: Settings, out: str | Path | None) -> Place:
+        """The place for a result, if it can be written to.
+
+        Raises:
+            OutputError: it cannot, or an input would be overwritten.
+            ValueError: the suffix is not one that results are saved in.
+        """
+        if out is None and action.place is not None:
+            place = cls(action.place(inputs, settings), fixed=True)
+        elif action.output == "folder":
+            place = cls(Path(OUT / "-".join(action.verb.split()) if out is None else out), fixed=True)
+        elif out is not None and not is_folder(out):
+            place = cls(Path(out), fixed=True)
+        else:
+            name = result_name(action, inputs) + SUFFIX[action.output]
+            place = cls(Path(OUT if out is None else out) / name, fixed=False)
+        place._check(action, inputs)
+        return place
+
+    def _check(self, action: Action, inputs: Inputs) -> None:
+        if action.output == "image":
+            from creative.images import check_output
+
+            check_output(self.path)
+        else:
+            try:
+                check_writable(self.path / "file" if action.output == "folder" else self.path)
+            except OSError as error:
+                raise OutputError(explain(error, self.path)) from None
+        target = self.path.resolve()
+        if any(path.resolve() == target for paths in files(inputs).values() for path in paths if path.is_file()):
+            raise OutputError(
+                f"The result would overwrite {self.path}, which is one of its inputs; choose another name."
+            )
+
+    def done_already(self, key: str, inputs: Inputs) -> Path | None:
+        """The file that this very job has made before, if it is there."""
+        for path in self._names():
+            if not path.exists():
+                return None
+            if is_result_of(path, key, inputs):
+                return path
+        return None
+
+    def _names(self) -> Iterator[Path]:
+        yield self.path
+        for number in range(2, 1 if self.fixed else 10_000):
+            yield self.path.with_stem(f"{self.path.stem}-{number}")
+
+    def free(self, key: str | None, *, stopped: bool = False) -> Path:
+        """The name to save under now: the one given; else the first that is free or holds the same job's result."""
+        place = Place(self.path.with_stem(f"{self.path.stem}-stopped"), self.fixed) if stopped else self
+        for path in place._names():
+            if self.fixed or not path.exists() or _key(path) == key:
+                return path
+        raise OutputError(f"There are too many results called {place.path.name} in {place.path.parent}.")
+
+
+def is_folder(out: str | Path) -> bool:
+    """Whether a place to put results is meant as a folder: it is one, ends in a slash, or has no suffix."""
+    return str(out).endswith(("/", os.sep)) or Path(out).is_dir() or not Path(out).suffix
+
+
+def result_name(action: Action, inputs: Inputs) -> str:
+    """``cat.jpg`` in the style ``starry-night`` as ``cat-starry-night``; ``starry-night-texture`` where one thing is given."""
+    stems = []
+    for entry in describe(type(inputs)):
+        if entry.file in {"picture", "style", "text"} and entry.positional:
+            value = getattr(inputs, entry.name)
+            first = value[0] if entry.many and value else value
+            stems += [Path(str(first)).stem] if first else []
+    words = stems if len(stems) > 1 else [*stems, *action.verb.split()]
+    name = "-".join(re.sub(r"[^\w.+-]+", "-", word).strip("-.") for word in words)
+    return name[:120].strip("-.") or action.verb
+
+
+def _key(path: Path) -> Any:
+    try:
+        made = read_provenance(path)
+    except (OSError, ProvenanceError):
+        return None
+    return made.result.get("job") if made is not None else None
+
+
+def save(place: Place, result: Any, made: Provenance, *, stopped: bool = False) -> Path:
+    """Save a picture, or a text with its sidecar, under a name that is free at this moment; the path.
+
+    Raises:
+        OutputError, ImageError: the disk is full, the folder is gone...
+    """
+    from PIL import Image
+
+    from creative.images import save_image
+
+    with _alone_in(place.path.parent):
+        path = place.free(str(made.result.get("job")), stopped=stopped)
+        if isinstance(result, Image.Image):
+            result.info["provenance"] = made
+            return save_image(result, path)
+        try:
+            with replacing(path) as beside:
+                beside.write_text(str(result), encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise OutputError(explain(error, path)) from error
+        try:
+            write_sidecar(path, made)
+        except ProvenanceError:
+            path.unlink(missing_ok=True)
+            sidecar_path(path).unlink(missing_ok=True)
+            raise
+        return path
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """One process at a time chooses a name in a folder; where the system cannot lock a folder, chance has to do."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError, ImportError):
+            import fcntl
+
+            folder.mkdir(parents=True, exist_ok=True)
+            handle = os.open(folder, os.O_RDONLY)
+            stack.callback(os.close, handle)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

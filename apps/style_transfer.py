@@ -1,0 +1,120 @@
+"""Style transfer: paint a photo like a painting, make a texture, keep a style as a preset."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from apps._app import Action, App
+from creative.options.style_transfer import (
+    PresetInputs,
+    PresetSettings,
+    StylizeInputs,
+    StylizeSettings,
+    TextureInputs,
+)
+from creative.progress import Step
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from creative.style_presets import Preset
+
+
+def _styles(inputs: StylizeInputs | TextureInputs) -> list[Image | Preset]:
+    from creative.images import open_image
+    from creative.style_presets import load_preset
+
+    loaded: list[Image | Preset] = []
+    for name in (inputs.style, *inputs.more_styles):
+        path = Path(name)
+        if path.is_file():
+            loaded.append(load_preset(path) if path.suffix == ".safetensors" else open_image(path))
+        else:
+            loaded.append(load_preset(name))
+    return loaded
+
+
+def _paint(inputs: StylizeInputs, settings: StylizeSettings, device: str) -> Generator[Step, None, Any]:
+    from creative.engines.style_transfer import stylize
+    from creative.images import open_image, open_mask
+
+    return stylize(
+        open_image(inputs.photo[0]),
+        _styles(inputs),
+        settings,
+        mask=open_mask(inputs.mask) if inputs.mask else None,
+        style_masks=[open_mask(mask) for mask in inputs.style_masks] or None,
+        weights=inputs.network_weights,
+        device=device,
+    )
+
+
+def _make_texture(inputs: TextureInputs, settings: StylizeSettings, device: str) -> Generator[Step, None, Any]:
+    from creative.engines.style_transfer import stylize
+
+    return stylize(None, _styles(inputs), settings, weights=inputs.network_weights, device=device)
+
+
+def _keep_style(inputs: PresetInputs, settings: PresetSettings, device: str, out: Path) -> Generator[Step, None, Path]:
+    from creative.engines.style_transfer import make_preset
+    from creative.images import open_image
+
+    if out.exists():
+        raise ValueError(f"There is a preset {out} already; choose another name, or remove that file first.")
+    return _saving(make_preset(open_image(inputs.picture), settings, device=device), out)
+
+
+def _saving(engine: Generator[Step, None, Preset], out: Path) -> Generator[Step, None, Path]:
+    from creative.style_presets import save_preset
+
+    return save_preset((yield from engine), out)
+
+
+def _place_of_preset(inputs: PresetInputs, settings: PresetSettings) -> Path:
+    from creative.weights import own_presets_folder
+
+    return own_presets_folder() / f"{settings.name}.safetensors"
+
+
+APP = App(
+    name="style_transfer",
+    title="Style transfer",
+    summary="Paint a photo in the style of a painting.",
+    actions=(
+        Action(
+            verb="style",
+            title="Paint",
+            summary="Paint a photo in the style of a painting.",
+            inputs=StylizeInputs,
+            settings=StylizeSettings,
+            start=_paint,
+            batch="photo",
+        ),
+        Action(
+            verb="texture",
+            title="Make texture",
+            summary="Make a new texture from a painting's strokes and colours alone.",
+            inputs=TextureInputs,
+            settings=StylizeSettings,
+            start=_make_texture,
+        ),
+        Action(
+            verb="preset",
+            title="Keep style",
+            summary="Keep a picture's style under a name, to paint with later without the picture.",
+            inputs=PresetInputs,
+            settings=PresetSettings,
+            start=_keep_style,
+            output="model",
+            place=_place_of_preset,
+        ),
+    ),
+)
+
+
+if __name__ == "__main__":
+    from apps._form import launch
+
+    launch(APP)
