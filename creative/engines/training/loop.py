@@ -12,7 +12,7 @@ import torch
 from creative.checkpoint import read_metadata
 from creative.device import choose_device
 from creative.engines.training.metrics import has_tensorboard
-from creative.engines.training.run import Run
+from creative.engines.training.run import Run, own_modes
 from creative.engines.training.saving import TrainingError, check_same
 from creative.engines.training.task import Task
 from creative.files import explain
@@ -77,17 +77,20 @@ def _train(
     task: Task, settings: TrainingSettings, folder: Path, device: torch.device, resume: bool
 ) -> Generator[Step, None, Path]:
     yield Step(0, settings.steps, message="Preparing networks and data.")
-    run = Run(task, settings, folder, device, resume=resume)
+    with own_modes(device):
+        run = Run(task, settings, folder, device, resume=resume)
     data: Iterator[Any] | None = None
     try:
         if resume:
-            yield Step(run.step, run.total(), run.numbers, run.preview(), f"Goes on from step {run.step}.")
+            yield Step(run.step, run.total(), dict(run.numbers), run.preview(), f"Goes on from step {run.step}.")
         while not run.over():
-            data = run.batches() if data is None else data
-            message = run.make_step(data)
+            with own_modes(device):
+                data = run.batches() if data is None else data
+                message = run.make_step(data)
             yield Step(run.step, run.total(), dict(run.numbers), run.preview(), message)
     except GeneratorExit:
-        run.save_stopped()
+        with own_modes(device):
+            run.save_stopped()
         raise
     finally:
         del data  # with which its worker processes end

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from creative.checkpoint import CheckpointError
+from creative.checkpoint import CheckpointError, read_metadata
 from creative.data.draws import batches, mixed_seed
 from creative.device import autocast, fast_dtype, random_generator
 from creative.engines.training import saving
@@ -21,6 +21,7 @@ from creative.engines.training.processes import Processes
 from creative.engines.training.saving import TrainingError, check_same
 from creative.engines.training.state import Average, load_optimizer
 from creative.engines.training.task import Networks, Task, all_draws
+from creative.files import explain
 from creative.options.training import TrainingSettings
 
 
@@ -63,7 +64,7 @@ class Run:
     def _build(self) -> None:
         task, settings = self.task, self.settings
         task.device = self.device
-        with self._own_modes(mixed_seed(settings.seed, "networks")):
+        with self._seeded(mixed_seed(settings.seed, "networks")):
             self.networks: Networks = {name: net.to(self.device).train() for name, net in task.networks().items()}
             if task.channels_last:
                 for network in self.networks.values():
@@ -125,7 +126,7 @@ class Run:
             batch = self.processes.send(self._next(data))
             # Dropout draws from the global generator: make it a function of the step.
             seed = mixed_seed(self.settings.seed, "step", self.step, part, self.processes.rank)
-            with self._own_modes(seed):
+            with self._seeded(seed):
                 with autocast(self.device, self.dtype):
                     found = self.task.step(batch, _Update(self, part, progress, seed))
                 for name, value in found.items():
@@ -278,6 +279,7 @@ class Run:
                 "config": self.task.config(),
                 "items": self._num_items,
                 "processes": self.processes.ranks,
+                "has_extra": any(extra),
                 "step": self.step,
                 "seconds": round(self.seconds, 3),
                 "numbers": self.numbers,
@@ -300,14 +302,15 @@ class Run:
             self._save()
 
     def _restore(self) -> None:
-        tree, facts = saving.load_state(self.last_file, self._kinds())
+        facts = read_metadata(self.last_file)
         now = {"config": self.task.config(), "items": self._num_items, "processes": self.processes.ranks}
-        if not any(tree["extra"]):  # which would belong to the processes' shares of the batch
+        if not facts["has_extra"]:  # which would belong to the processes' shares of the batch
             del now["processes"]
         check_same({name: facts[name] for name in now}, now, self.last_file)
+        tree = saving.load_state(self.last_file, self._kinds())
         for name, optimizer in self.optimizers.items():
             load_optimizer(optimizer, tree["optimizers"][name])
-        if any(tree["extra"]):
+        if facts["has_extra"]:
             self.task.load_extra_state(tree["extra"][self.processes.rank])
         self._sums = {name: value.to(self.device) for name, value in tree["sums"].items()}
         self._num_summed, self.numbers = facts["num_summed"], facts["numbers"]
@@ -323,28 +326,26 @@ class Run:
         try:
             yield
         except (CheckpointError, OSError) as error:
+            reason = explain(error, self.last_file) if isinstance(error, OSError) else str(error)
             kept = f"The checkpoint of step {self.saved_at} is intact" if self.saved_at else "Nothing was saved before"
-            raise TrainingError(f"{error} {kept}: make room and start again to go on from there.") from error
+            raise TrainingError(f"{reason} {kept}: make room and start again to go on from there.") from error
 
     def close(self) -> None:
         """Flush what is still to be written."""
         if self._metrics is not None:
             self._metrics.close()
 
-    # Modes: whatever the caller's thread has set, a run computes in its own and leaves the caller's as they were
-
     @contextlib.contextmanager
-    def _own_modes(self, seed: int) -> Iterator[None]:
-        gpus = [self.device] if self.device.type == "cuda" else []
-        modes = torch.inference_mode(False), torch.autocast(self.device.type, enabled=False)
-        with modes[0], modes[1], torch.enable_grad(), torch.random.fork_rng(devices=gpus):
+    def _seeded(self, seed: int) -> Iterator[None]:
+        """Seeds the global generator, which layers draw from, and gives it back as it was."""
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(seed)
             yield
 
     @contextlib.contextmanager
     def _aside(self) -> Iterator[None]:
         """For evaluations and samples: without gradients, and the same whenever it is asked for."""
-        with self._own_modes(mixed_seed(self.settings.seed, "aside")), torch.no_grad():
+        with own_modes(self.device), self._seeded(mixed_seed(self.settings.seed, "aside")), torch.no_grad():
             yield
 
 
@@ -362,6 +363,13 @@ class _Update:
             raise TrainingError("An optimiser with several updates in a step cannot accumulate: use accumulate 1.")
         self._used.add(optimizer)
         self._run.update(loss, optimizer, self.part, retain_graph)
+
+
+@contextlib.contextmanager
+def own_modes(device: torch.device) -> Iterator[None]:
+    """Training's modes, whatever the caller's thread has set; the caller's are then as they were."""
+    with torch.inference_mode(False), torch.enable_grad(), torch.autocast(device.type, enabled=False):
+        yield
 
 
 def learning_rate_factor(settings: TrainingSettings, step: int, progress: float) -> float:

@@ -85,12 +85,13 @@ def save_state(
     save_checkpoint(path, tensors, {"format": 1, **facts, "state": state})
 
 
-def load_state(path: Path, networks: Mapping[str, Mapping[str, nn.Module]]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Fill the networks; returns the tree and the facts that ``save_state`` was given."""
+def load_state(path: Path, networks: Mapping[str, Mapping[str, nn.Module]]) -> dict[str, Any]:
+    """Fill the networks; returns the tree that ``save_state`` was given. The facts are the file's metadata."""
     checkpoint = load_checkpoint(path)
     for kind, members in networks.items():
         for name, network in members.items():
             prefix = f"{kind}.{name}."
             own = {key.removeprefix(prefix): t for key, t in checkpoint.tensors.items() if key.startswith(prefix)}
             load_into(network, own)
-    return restore(checkpoint.metadata["state"], checkpoint.tensors), checkpoint.metadata
+    tree: dict[str, Any] = restore(checkpoint.metadata["state"], checkpoint.tensors)
+    return tree
