@@ -82,7 +82,7 @@ def file_sha256(path: Path) -> str:
     return _file_sha256(path.resolve(), status.st_size, status.st_mtime_ns)
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=4096)
 def _file_sha256(path: Path, size: int, modified: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -94,6 +94,6 @@ def plain_name(path: str | os.PathLike[str]) -> str:
 
 
 def shown(path: str | os.PathLike[str]) -> str:
-    """A path as a sentence can have it: on one line, without control characters, not endless."""
+    """A path, or any text of others, as a sentence can have it: one line, no control characters, not endless."""
     text = "".join(letter if letter.isprintable() else "?" for letter in os.fspath(path))
     return text if len(text) <= 160 else f"{text[:70]}...{text[-70:]}"

@@ -398,12 +398,12 @@ def check_output(path: str | os.PathLike[str], suffixes: Iterable[str] = tuple(S
     if path.suffix.lower() not in allowed:
         found = f"not in {path.suffix}" if path.suffix else "which has none"
         raise ImageError(f"The name of a result must end in {_either(allowed)}, {found}: {shown(path.name or path)}.")
+    if "\0" in str(path):
+        raise ImageError(f"{shown(path)} is no file name.")
     try:
         check_writable(path)
-    except (OSError, ValueError) as error:
-        raise ImageError(
-            explain(error, path) if isinstance(error, OSError) else f"{shown(path)} is no file name."
-        ) from None
+    except OSError as error:
+        raise ImageError(explain(error, path)) from None
     return path
 
 

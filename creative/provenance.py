@@ -98,19 +98,30 @@ def describe_run(
         weights: SHA-256 of the weights used, by name.
         device: that it ran on.
         result: facts that a repetition needs.
+
+    Raises:
+        ProvenanceError: the settings or the result hold what JSON cannot.
     """
-    values = settings.model_dump(mode="json") if isinstance(settings, BaseModel) else dict(settings)
+    values = settings.model_dump(mode="json") if isinstance(settings, BaseModel) else settings
     sources = {name: _sources(given) for name, given in (inputs or {}).items() if given is not None}
     return Provenance(
         action=action,
-        settings=values,
+        settings=_json(values),
         inputs={name: found for name, found in sources.items() if found},
         weights=dict(weights or {}),
         versions=versions(),
         device=_device_name(str(device)),
         threads=_num_threads(),
-        result=json.loads(json.dumps(dict(result or {}))),
+        result=_json(result or {}),
     )
+
+
+def _json(values: Mapping[str, Any]) -> dict[str, Any]:
+    """As JSON would give it back, so that a record equals itself read from a file."""
+    try:
+        return dict(json.loads(json.dumps(dict(values), allow_nan=False)))
+    except (TypeError, ValueError) as error:
+        raise ProvenanceError(f"Only JSON can be recorded: {error}.") from None
 
 
 def _sources(given: Any) -> list[Source]:
@@ -230,7 +241,7 @@ def differences(recorded: Provenance, now: Provenance) -> list[str]:
     """What differs between two runs, one sentence each; none where the same bytes are to be expected."""
     found = []
     if recorded.action != now.action:
-        found.append(f"action: recorded {recorded.action}, here {now.action}.")
+        found.append(f"action: recorded {shown(recorded.action)}, here {now.action}.")
     for title, before, after in (
         ("setting", recorded.settings, now.settings),
         ("result", recorded.result, now.result),
@@ -242,15 +253,14 @@ def differences(recorded: Provenance, now: Provenance) -> list[str]:
         found += [f"{title} {name!r}: recorded {_value(before, name)}, here {_value(after, name)}." for name in changed]
     for title, was, is_now in (("device", recorded.device, now.device), ("threads", recorded.threads, now.threads)):
         if was != is_now:
-            found.append(f"{title}: recorded {was}, here {is_now}.")
+            found.append(f"{title}: recorded {shown(str(was))}, here {is_now}.")
     return found
 
 
 def _value(values: Mapping[str, Any], name: str) -> str:
     if name not in values:
         return "none"
-    text = str(values[name])
-    return text if len(text) <= 80 else text[:77] + "..."
+    return shown(str(values[name]))
 
 
 def _hashes(inputs: Mapping[str, Sequence[Source]]) -> dict[str, str]:
@@ -263,7 +273,7 @@ def _shortened(weights: Mapping[str, str]) -> dict[str, str]:
 
 
 def _short(sha256: str) -> str:
-    return sha256[:12] + "…" if len(sha256) > 12 else sha256
+    return shown(sha256[:12] + "…" if len(sha256) > 12 else sha256)
 
 
 def find_input(source: Source, result: str | os.PathLike[str], given: Iterable[str | os.PathLike[str]] = ()) -> Path:
@@ -276,7 +286,7 @@ def find_input(source: Source, result: str | os.PathLike[str], given: Iterable[s
     """
     folder = Path(result).absolute().parent
     places = [folder, folder.parent, Path.cwd()]
-    named = [place / source.file for place in places] if source.file else []
+    named = [place / plain_name(source.file) for place in places] if source.file else []
     for path in [*map(Path, given), *named]:
         if _is(path, source, by_pixels=True):
             return path
