@@ -8,6 +8,7 @@ import json
 import math
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -374,6 +375,20 @@ def test_cancel_ends_the_workers(tmp_path: Path) -> None:
     assert read_metadata(tmp_path / "last.safetensors")["step"] == 4
 
 
+def test_ctrl_c_in_a_step_finishes_and_saves_it(tmp_path: Path) -> None:
+    class Interrupted(Fit):
+        def step(self, batch: Any, update: Update) -> dict[str, Tensor]:
+            if update.step == 16:
+                os.kill(os.getpid(), signal.SIGINT)
+            return super().step(batch, update)
+
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path / "stopped", Interrupted())
+    assert read_metadata(tmp_path / "stopped" / "last.safetensors")["step"] == 17
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert trained(tmp_path / "stopped") == trained(tmp_path / "whole")
+
+
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_no_mode_leaks_and_any_thread_may_go_on(tmp_path: Path, precision: Any) -> None:
     engine = train(Fit(dropout=0.1), SETTINGS.changed(precision=precision), tmp_path / "threads", device="cpu")
@@ -517,6 +532,34 @@ def test_bad_tasks(tmp_path: Path) -> None:
         trained(tmp_path / "mistaken", Mistaken())
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_wrong_data_is_told_in_a_sentence(tmp_path: Path, workers: int) -> None:
+    class Wrong(Points):
+        def __getitem__(self, draw: Draw) -> dict[str, Tensor]:
+            raise ValueError("sky.jpg is cut short.")
+
+    class Task(Fit):
+        def dataset(self) -> Points:
+            return Wrong()
+
+    with pytest.raises(TrainingError, match=r"^sky\.jpg is cut short\.$"):
+        trained(tmp_path, Task(), workers=workers)
+
+
+def test_a_dead_worker_is_told_in_a_sentence(tmp_path: Path) -> None:
+    class Dies(Points):
+        def __getitem__(self, draw: Draw) -> dict[str, Tensor]:
+            os.kill(os.getpid(), signal.SIGKILL)
+            return {}
+
+    class Task(Fit):
+        def dataset(self) -> Points:
+            return Dies()
+
+    with pytest.raises(TrainingError, match="fewer workers"):
+        trained(tmp_path, Task(), workers=1)
+
+
 # Precision
 
 
@@ -530,7 +573,7 @@ def test_bfloat16_learns_and_sees_its_own_updates(tmp_path: Path) -> None:
             seen.append((before.dtype, not torch.equal(self.network(batch["place"]), before)))
             return found
 
-    trained(tmp_path, Twice(), precision="bfloat16", steps=300, evaluate_every=300)
+    trained(tmp_path, Twice(), precision="bfloat16", steps=300, learning_rate=0.03, evaluate_every=300)
     assert {dtype for dtype, _ in seen} == {torch.bfloat16}
     assert sum(changed for _, changed in seen[:100]) > 90  # autocast did not go on with old casts
     assert read_metadata(tmp_path / "best.safetensors")["training"]["metrics"]["distance"] < 0.05

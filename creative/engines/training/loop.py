@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+import threading
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
@@ -43,7 +47,7 @@ def train(
 
     Returns:
         A generator of Steps, one per training step; metrics are refreshed every ``log_every``, the preview is
-        ``task.sample`` on the averaged networks. Closing it stops the run within a step and saves it.
+        ``task.sample`` on the averaged networks. Closing it, or Ctrl-C, stops the run within a step and saves it.
 
     Raises:
         TrainingError: at once for settings that cannot work or differ from the saved run's; on the way when the loss is
@@ -73,6 +77,32 @@ def train(
     return _train(task, settings, folder, chosen, resume)
 
 
+@contextlib.contextmanager
+def whole() -> Iterator[None]:
+    """Put off Ctrl-C to the end of the block, so that no step is made by half; a second one interrupts at once."""
+    if threading.current_thread() is not threading.main_thread():  # to which Python sends it
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:  # somebody else has a plan
+        yield
+        return
+    asked = False
+
+    def note(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        asked = True
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if asked:
+        raise KeyboardInterrupt
+
+
 def _train(
     task: Task, settings: TrainingSettings, folder: Path, device: torch.device, resume: bool
 ) -> Generator[Step, None, Path]:
@@ -86,9 +116,11 @@ def _train(
         while not run.over():
             with own_modes(device):
                 data = run.batches() if data is None else data
-                message = run.make_step(data)
+                batch = run.next_batch(data)
+                with whole():
+                    message = run.make_step(batch)
             yield Step(run.step, run.total(), dict(run.numbers), run.preview(), message)
-    except GeneratorExit:
+    except (GeneratorExit, KeyboardInterrupt):  # both come between two steps
         with own_modes(device):
             run.save_stopped()
         raise

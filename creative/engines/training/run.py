@@ -95,9 +95,27 @@ class Run:
             pin_memory=self.device.type == "cuda",
         )
 
-    def make_step(self, data: Iterator[Any]) -> str | None:
+    def next_batch(self, data: Iterator[Any]) -> list[Any]:
+        """The parts of the next step's batch.
+
+        Raises:
+            TrainingError: the data is wrong, or a process that loads it has died.
+        """
+        try:
+            return [next(data) for _ in range(self.settings.accumulate)]
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise TrainingError(
+                "A process that loads data has died, most likely for want of memory: "
+                "use fewer workers (0 loads between the steps) or a smaller batch, and start again to go on."
+            ) from error
+        except ValueError as error:  # from a worker it comes with its traceback in the message
+            raise TrainingError(str(error).strip().splitlines()[-1].removeprefix("ValueError: ")) from error
+
+    def make_step(self, parts: list[Any]) -> str | None:
         """Learn from one batch; then evaluate, log and save if it is time. Returns what is worth saying."""
-        self._learn(data)
+        self._learn(parts)
         self.step += 1
         self.average.update(self.step)
         self._look_at_the_clock()
@@ -116,35 +134,23 @@ class Run:
             self._save()
         return message
 
-    def _learn(self, data: Iterator[Any]) -> None:
+    def _learn(self, parts: list[Any]) -> None:
         progress = self.progress()
         factor = learning_rate_factor(self.settings, self.step, progress)
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor
-        for part in range(self.settings.accumulate):
-            batch = self.processes.send(self._next(data))
+        for part, batch in enumerate(parts):
             # Dropout draws from the global generator: make it a function of the step.
             seed = mixed_seed(self.settings.seed, "step", self.step, part, self.processes.rank)
             with self._seeded(seed):
                 with autocast(self.device, self.dtype):
-                    found = self.task.step(batch, _Update(self, part, progress, seed))
+                    found = self.task.step(self.processes.send(batch), _Update(self, part, progress, seed))
                 for name, value in found.items():
                     self._sums[name] = self._sums.get(name, 0.0) + value.detach().float()
             self._num_summed += 1
         buffers = [b for network in self.networks.values() for b in network.buffers() if b.is_floating_point()]
         self.processes.mean_(buffers)
-
-    def _next(self, data: Iterator[Any]) -> Any:
-        try:
-            return next(data)
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
-                raise
-            raise TrainingError(
-                "A process that loads data has died, most likely for want of memory: "
-                "use fewer workers (0 loads between the steps) or a smaller batch, and start again to go on."
-            ) from error
 
     def update(self, loss: Tensor, name: str | None, part: int, retain_graph: bool) -> None:
         """See ``task.Update``."""
