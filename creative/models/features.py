@@ -9,6 +9,7 @@ left are read from its file: the classifier of VGG-19, 470 of its 548 MB, is nev
 
 from __future__ import annotations
 
+import bisect
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -129,7 +130,7 @@ class Features(nn.Module):
     @cached_property
     def min_size(self) -> int:
         """The smallest side in pixels of a picture that every layer asked for gives at least one value for."""
-        return next(size for size in range(1, 512) if self._goes_through(size))
+        return bisect.bisect_left(range(1024), True, lo=1, key=self._goes_through)
 
     def _goes_through(self, size: int) -> bool:
         try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from creative.options.training import TrainingSettings
-from creative.settings import Field, Folder, Inputs, WeightsFile
+from creative.settings import Field, Folder, Inputs, Settings, WeightsFile
 
 BUNDLED = "bundled"
 
@@ -70,6 +70,27 @@ class FeaturesInputs(Inputs):
     mobilenet: WeightsFile | None = Field(
         None, title="MobileNet", description="Weights of torchvision's mobilenet_v2; found or asked for if not given"
     )
+
+
+class EvaluateFeaturesInputs(FeaturesInputs):
+    """The network to be measured, the pictures to measure it with and its teachers."""
+
+    network_weights: WeightsFile | None = Field(
+        None, title="Network", description="The network's file; the bundled one if not given"
+    )
+
+
+class EvaluateFeaturesSettings(Settings):
+    """What is measured, and how thoroughly."""
+
+    size: int = Field(160, ge=64, le=512, title="Size", description="Side of the held-out pictures, pixels")
+    fit_pictures: int = Field(
+        256, ge=8, le=10_000, title="Pictures to fit", description="For the regressions whose variance is measured"
+    )
+    speed_size: int = Field(
+        512, ge=64, le=4096, title="Speed size", description="Side of the picture that speed is measured at, pixels"
+    )
+    repeats: int = Field(3, ge=1, le=100, title="Repeats", description="Of the time measurements; the fastest counts")
 
 
 class FeaturesSettings(TrainingSettings):

@@ -9,7 +9,6 @@ comes on top. Nobody's labels are used.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,46 +26,12 @@ from creative.data.pictures import (
     pack_pictures,
     split_pictures,
 )
+from creative.engines.features.hints import HINTS, Hint, hint_layers, teacher_names
 from creative.engines.training import Networks, Task, TrainingError, Update, train
 from creative.models.features import IMAGENET_MEAN, IMAGENET_STD, Classifier, load_classifier
 from creative.models.vgg import VGG, VGGConfig, fold_norms, rescale_layers
 from creative.options.features import FeaturesSettings
 from creative.progress import Step
-
-
-@dataclass(frozen=True, slots=True)
-class Hint:
-    """One map of a teacher and the student's layer that it is regressed from.
-
-    Attributes:
-        offset: the student's position that lies over the teacher's first: 1 for SqueezeNet, whose first convolution has
-            no padding.
-        pooled: halve the student's map first.
-    """
-
-    teacher: str
-    layer: str
-    student: str
-    offset: int = 0
-    pooled: bool = False
-
-    @property
-    def name(self) -> str:
-        """For logs and state dictionaries."""
-        return f"{self.teacher.split('_')[0]}_{self.layer}"
-
-
-HINTS = (
-    Hint("squeezenet1_0", "fire3", "relu3_3", offset=1),
-    Hint("squeezenet1_0", "fire5", "relu4_2", offset=1),
-    Hint("squeezenet1_0", "fire8", "relu4_3", offset=1),
-    Hint("squeezenet1_0", "fire9", "relu5_2", offset=1),
-    Hint("mobilenet_v2", "block1", "relu2_2"),
-    Hint("mobilenet_v2", "block3", "relu3_3"),
-    Hint("mobilenet_v2", "block6", "relu4_2"),
-    Hint("mobilenet_v2", "block13", "relu5_2"),
-    Hint("mobilenet_v2", "block17", "relu5_2", pooled=True),
-)
 
 
 def train_features(
@@ -97,7 +62,9 @@ def train_features(
     if not train_files:
         raise TrainingError(f"Too few pictures to train on: {len(held_out_files)}, all of them held out for measuring.")
     files = teachers or {}
-    loaded = {name: load_classifier(name, layers=_layers(name), weights=files.get(name)) for name in _teachers(HINTS)}
+    loaded = {
+        name: load_classifier(name, layers=hint_layers(name), weights=files.get(name)) for name in teacher_names()
+    }
     return _train(train_files, held_out_files, loaded, settings or FeaturesSettings(), Path(folder), device, resume)
 
 
@@ -116,14 +83,6 @@ def _train(
     return (yield from train(task, settings, folder, device=device, resume=resume))
 
 
-def _teachers(hints: Sequence[Hint]) -> list[str]:
-    return list(dict.fromkeys(hint.teacher for hint in hints))
-
-
-def _layers(teacher: str, hints: Sequence[Hint] = HINTS) -> list[str]:
-    return [hint.layer for hint in hints if hint.teacher == teacher]
-
-
 class Regressors(nn.Module):
     """From the student's maps to the teachers', standardised; thrown away after training."""
 
@@ -137,15 +96,9 @@ class Regressors(nn.Module):
             deviation = map_.std((0, 2, 3), keepdim=True)
             self.register_buffer(f"deviation_{name}", deviation.clamp_min(0.05 * float(deviation.mean()) + 1e-6))
 
-    def forward(self, maps: Mapping[str, Tensor], sizes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
-        """Predictions by hint, each of the size (H, W) that the teacher's map has."""
-        found = {}
-        for hint in self.hints:
-            map_ = F.avg_pool2d(maps[hint.student], 2, ceil_mode=True) if hint.pooled else maps[hint.student]
-            height, width = sizes[hint.name][-2:]
-            rows, columns = slice(hint.offset, hint.offset + height), slice(hint.offset, hint.offset + width)
-            found[hint.name] = self.convs[hint.name](map_[..., rows, columns])
-        return found
+    def forward(self, maps: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Predictions by hint, each of its target's shape."""
+        return {h.name: self.convs[h.name](h.over(maps[h.student], targets[h.name])) for h in self.hints}
 
     def standardise(self, maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The teachers' maps with mean 0 and deviation 1 per channel, outliers cut at 6 deviations."""
@@ -295,8 +248,7 @@ def _seen(
 ) -> tuple[dict[str, Tensor], Tensor]:
     layers = {hint.student for hint in regressors.hints} | {student.last}
     maps = student.maps(_normalised(pictures), layers)
-    predicted = regressors(maps, {name: target.shape for name, target in targets.items()})
-    return predicted, student.classify(maps[student.last])
+    return regressors(maps, targets), student.classify(maps[student.last])
 
 
 def _divergence(logits: Tensor, probabilities: Tensor, temperature: float) -> Tensor:

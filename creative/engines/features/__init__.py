@@ -1,0 +1,20 @@
+"""The bundled feature network: how it is trained, and how good it is.
+
+``hints`` says what it learns from its teachers' maps, ``distillation`` trains it, ``evaluation`` measures it.
+"""
+
+from creative.engines.features.distillation import Distillation, train_features
+from creative.engines.features.evaluation import Cost, Evaluation, Share, evaluate_features, measure_cost
+from creative.engines.features.hints import HINTS, Hint
+
+__all__ = [
+    "HINTS",
+    "Cost",
+    "Distillation",
+    "Evaluation",
+    "Hint",
+    "Share",
+    "evaluate_features",
+    "measure_cost",
+    "train_features",
+]

@@ -1,0 +1,60 @@
+"""Which maps of the teachers the student learns from, and where they lie over its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """One map of a teacher and the student's layer that it is regressed from (Romero et al., 2014, arXiv:1412.6550).
+
+    Attributes:
+        offset: the student's position that lies over the teacher's first: 1 for SqueezeNet, whose first convolution has
+            no padding.
+        pooled: halve the student's map first.
+    """
+
+    teacher: str
+    layer: str
+    student: str
+    offset: int = 0
+    pooled: bool = False
+
+    @property
+    def name(self) -> str:
+        """For logs and state dictionaries."""
+        return f"{self.teacher.split('_')[0]}_{self.layer}"
+
+    def over(self, map_: Tensor, target: Tensor) -> Tensor:
+        """The part of the student's map (B, C, H, W) that lies over the teacher's, position by position."""
+        map_ = F.avg_pool2d(map_, 2, ceil_mode=True) if self.pooled else map_
+        height, width = target.shape[-2:]
+        return map_[..., self.offset : self.offset + height, self.offset : self.offset + width]
+
+
+HINTS = (
+    Hint("squeezenet1_0", "fire3", "relu3_3", offset=1),
+    Hint("squeezenet1_0", "fire5", "relu4_2", offset=1),
+    Hint("squeezenet1_0", "fire8", "relu4_3", offset=1),
+    Hint("squeezenet1_0", "fire9", "relu5_2", offset=1),
+    Hint("mobilenet_v2", "block1", "relu2_2"),
+    Hint("mobilenet_v2", "block3", "relu3_3"),
+    Hint("mobilenet_v2", "block6", "relu4_2"),
+    Hint("mobilenet_v2", "block13", "relu5_2"),
+    Hint("mobilenet_v2", "block17", "relu5_2", pooled=True),
+)
+
+
+def teacher_names(hints: Sequence[Hint] = HINTS) -> list[str]:
+    """The teachers, each once."""
+    return list(dict.fromkeys(hint.teacher for hint in hints))
+
+
+def hint_layers(teacher: str, hints: Sequence[Hint] = HINTS) -> list[str]:
+    """A teacher's layers that are needed."""
+    return [hint.layer for hint in hints if hint.teacher == teacher]
