@@ -450,7 +450,8 @@ def encoded(image: Image.Image, format: str, *, quality: int = 95) -> bytes:  # 
     else:
         options["quality"] = quality
         if format == "JPEG":
-            options |= {"subsampling": 0 if quality >= 90 else 2, "optimize": True}
+            # Not "optimize": Pillow then fails on noise, whose file is larger than the buffer it reserves.
+            options["subsampling"] = 0 if quality >= 90 else 2
         if text is not None:
             options["exif"] = _exif(text)
     buffer = io.BytesIO()

@@ -462,6 +462,13 @@ def test_every_mode_can_be_saved(mode: str, suffix: str, tmp_path: Path) -> None
     assert open_image(save_image(Image.new(mode, (5, 4)), tmp_path / f"a{suffix}")).size == (5, 4)
 
 
+@pytest.mark.parametrize("quality", [1, 50, 89, 90, 95, 100])
+@pytest.mark.parametrize("suffix", [".jpg", ".webp"])
+def test_noise_can_be_saved_in_any_quality(suffix: str, quality: int, tmp_path: Path) -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8))
+    assert open_image(save_image(noise, tmp_path / f"a{suffix}", quality=quality)).size == (300, 300)
+
+
 def test_a_file_gets_the_permissions_of_any_new_file(photo: Image.Image, tmp_path: Path) -> None:
     (tmp_path / "plain").touch()
     modes = [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "plain", save_image(photo, tmp_path / "a.png"))]
