@@ -1,0 +1,388 @@
+"""Jobs in a terminal: a progress bar, Ctrl-C that keeps the last preview, one sentence for what goes wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from apps import _results as results
+from apps._app import Action, Saved, perform
+from creative.progress import Step
+from creative.settings import Inputs, Settings
+
+
+class Stopped(Exception):  # noqa: N818 (an end, not an error)
+    """A person or the system asked the job to stop, and it did."""
+
+    def __init__(self, saved: Saved | None) -> None:
+        super().__init__()
+        self.saved = saved
+
+
+# One job ----------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Screen:
+    """What is said while jobs run: all of it on stderr, so that stdout holds results only."""
+
+    shown: bool
+    """Whether there is a bar."""
+    quiet: bool = False
+    _bar: Any = None
+    _unit: str = field(default="step")
+
+    @classmethod
+    def of(cls, options: Any) -> Screen:
+        """As the options ask: a bar in a terminal, or where it is wanted."""
+        return cls((sys.stderr.isatty() or options.progress) and not options.quiet, options.quiet)
+
+    def step(self, step: Step, title: str) -> None:
+        """Show where a job stands."""
+        if step.message:
+            self.say(step.message)
+        if not self.shown:
+            return
+        if self._bar is None:
+            from tqdm import tqdm
+
+            form = "{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} {elapsed}, {remaining} left{postfix}"
+            open_ended = "{desc} {n_fmt} steps, {elapsed}{postfix}"
+            self._bar = tqdm(
+                total=step.total, desc=title, bar_format=form if step.total else open_ended, file=sys.stderr,
+                dynamic_ncols=True, leave=False, mininterval=0.2, smoothing=0.1,
+            )  # fmt: skip
+        bar = self._bar
+        if step.total is not None and step.total != bar.total:
+            bar.total = step.total
+            bar.bar_format = (
+                "{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} {elapsed}, {remaining} left{postfix}"
+            )
+        if step.metrics:
+            bar.set_postfix_str("  ".join(f"{k} {v:.4g}" for k, v in list(step.metrics.items())[:3]), refresh=False)
+        bar.update(step.done - bar.n)
+
+    def say(self, sentence: str) -> None:
+        """A line on stderr, above the bar."""
+        if self.quiet:
+            return
+        if self._bar is not None:
+            self._bar.write(sentence, file=sys.stderr)
+        else:
+            print(sentence, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """The bar goes away."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+@contextlib.contextmanager
+def _interrupts(screen: Screen, safe: list[bool]) -> Iterator[list[int]]:
+    """While it lasts, the first Ctrl-C is noted and honoured after the step; a second one, or one before there is
+    anything to keep, at once. The list holds the signals that came.
+    """
+    came: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield came
+        return
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        if len(came) > 1 or not safe[0]:
+            raise KeyboardInterrupt
+        screen.say("Stopping after this step; once more stops at once.")
+
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield came
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+def follow(job: Generator[Step, None, Saved], screen: Screen, title: str, *, stop_at: int | None = None) -> Saved:
+    """Run a job to its end, or until Ctrl-C.
+
+    Args:
+        stop_at: stop by ourselves after so many steps, as somebody once did.
+
+    Raises:
+        Stopped: Ctrl-C; it has what was kept, if anything was.
+    """
+    safe = [False]
+    with contextlib.closing(job), _interrupts(screen, safe) as came:
+        try:
+            while True:
+                step = next(job)
+                screen.step(step, title)
+                safe[0] = step.preview is not None and step.done > 0
+                if came or (stop_at is not None and step.done >= stop_at):
+                    job.throw(KeyboardInterrupt)
+        except StopIteration as end:
+            if came and not end.value.complete:
+                raise Stopped(end.value) from None
+            return end.value  # type: ignore[no-any-return]
+        except KeyboardInterrupt:
+            raise Stopped(None) from None
+        finally:
+            screen.close()
+
+
+# An action ----------------------------------------------------------------------------------------------------------------
+
+
+def run_action(action: Action, inputs: Inputs, settings: Settings, options: Any) -> int:
+    """Run a verb: one job, or one for each file of its batch field."""
+    jobs = _jobs(action, inputs)
+    many = len(jobs) > 1
+    if many and options.out is not None and not results.is_folder(options.out):
+        raise results.OutputError(f"{len(jobs)} results need a folder, but -o {options.out} is a file's name.")
+    screen = Screen.of(options)
+    done: list[dict[str, Any]] = []
+    failed: list[dict[str, str]] = []
+    for number, job in enumerate(jobs, 1):
+        name = getattr(job, action.batch)[0].name if action.batch else action.verb
+        title = f"{name} ({number} of {len(jobs)})" if many else name
+        try:
+            done.append(_one(action, job, settings, options, screen, title))
+        except Stopped as stop:
+            left = f" {len(jobs) - number} of {len(jobs)} were not begun." if many else ""
+            return _stopped(action, stop.saved, options, done, left)
+        except Exception as error:
+            sentence = explain(error, f"creative {action.verb}")
+            if not many or sentence is None or not _of_this_file(error):
+                raise
+            failed.append({"file": str(getattr(job, str(action.batch))[0]), "error": sentence})
+            print(sentence, file=sys.stderr)
+    if options.json_report:
+        print(json.dumps({"results": done, "failed": failed} if many else done[0], ensure_ascii=False))
+    if many:
+        there = sum(one["skipped"] for one in done)
+        parts = [f"{len(done) - there} done", *([f"{there} there already"] if there else [])]
+        parts += [f"{len(failed)} failed"] if failed else []
+        screen.say(f"{len(jobs)} files: {', '.join(parts)}.")
+    return 1 if failed else 0
+
+
+def _jobs(action: Action, inputs: Inputs) -> list[Inputs]:
+    """One job's inputs for each file of the batch field; a folder stands for its pictures."""
+    if action.batch is None:
+        results.files(inputs)
+        return [inputs]
+    from creative.images import picture_files
+
+    every = inputs.changed(**{action.batch: tuple(picture_files(getattr(inputs, action.batch)))})
+    results.files(every)
+    return [every.changed(**{action.batch: (path,)}) for path in getattr(every, action.batch)]
+
+
+def _one(
+    action: Action, inputs: Inputs, settings: Settings, options: Any, screen: Screen, title: str
+) -> dict[str, Any]:
+    """One job: done, or found done; what there is to report."""
+    if action.output in {"image", "text"}:
+        place = results.Place.of(action, inputs, settings, options.out)
+        key = results.job_key(action, inputs, settings)
+        if not options.again and (there := place.done_already(key, inputs)) is not None:
+            screen.say(f"{there} is there already, made by this very job (--again makes it anew).")
+            if not options.json_report:
+                print(there, flush=True)
+            return {"output": str(there), "skipped": True, "settings": settings.model_dump(mode="json")}
+        if place.fixed and place.path.exists():
+            screen.say(f"{place.path} is replaced.")
+    engine = perform(action, inputs, settings, device=options.device, out=options.out)
+    try:
+        saved = follow(engine, screen, title)
+    except Exception as error:
+        error.__dict__["while_running"] = True
+        raise
+    if not options.json_report:
+        print(saved.path, flush=True)
+        screen.say(_took(saved))
+    return facts(saved)
+
+
+def facts(saved: Saved) -> dict[str, Any]:
+    """What ``--json`` tells of a job."""
+    return {
+        "output": str(saved.path),
+        "skipped": False,
+        "complete": saved.complete,
+        "settings": saved.settings.model_dump(mode="json"),
+        "metrics": dict(saved.metrics),
+        "seconds": round(saved.seconds, 3),
+        "peak_memory_mb": round(saved.peak_memory_mb, 1),
+        "messages": list(saved.messages),
+    }
+
+
+def _took(saved: Saved) -> str:
+    seconds = f"{saved.seconds:.1f} s" if saved.seconds < 100 else f"{saved.seconds / 60:.1f} min"
+    return f"Took {seconds} and {saved.peak_memory_mb:,.0f} MB at most."
+
+
+def _stopped(action: Action, saved: Saved | None, options: Any, done: list[dict[str, Any]], left: str) -> int:
+    if saved is None:
+        print(f"creative {action.verb}: stopped; there was nothing to keep yet.{left}", file=sys.stderr)
+    elif action.output in {"model", "folder"}:
+        print(f"Stopped; the same command goes on from what is in {saved.path}.{left}", file=sys.stderr)
+    else:
+        print(f"Stopped; the last preview is kept in {saved.path}.{left}", file=sys.stderr)
+    if options.json_report:
+        kept = [facts(saved)] if saved else []
+        print(json.dumps({"results": [*done, *kept], "stopped": True} if left or not kept else kept[0]))
+    elif saved is not None:
+        print(saved.path)
+    return 130
+
+
+# What goes wrong ------------------------------------------------------------------------------------------------------------
+
+
+def explain(error: BaseException, name: str) -> str | None:
+    """One sentence for what a person can do something about; None for a fault of ours."""
+    if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__:
+        return f"{name}: there is not enough memory for this; try a smaller size."
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{name}: {error.filename}: {error.strerror}."
+    if isinstance(error, ValueError) and _is_ours(error):
+        return f"{name}: {' '.join(str(error).split())}"
+    if isinstance(error, OSError):
+        return f"{name}: {error.strerror or error}."
+    return None
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether our code raised it, knowing what it says; torch raises ValueErrors of its own."""
+    frames = list(traceback.walk_tb(error.__traceback__))
+    raised_in = frames[-1][0].f_globals.get("__name__", "") if frames else ""
+    return any(home.split(".")[0] in {"creative", "apps"} for home in (type(error).__module__, raised_in))
+
+
+def _of_this_file(error: BaseException) -> bool:
+    """Whether the next file may do better: this picture is broken, or its job failed on the way."""
+    from creative.images import ImageError
+
+    return isinstance(error, ImageError) or "while_running" in error.__dict__
+
+
+def report(error: Exception, name: str, words: Sequence[str], *, status: int) -> int:
+    """Say what went wrong; the exit status: ``status`` for what was asked for, 1 for what happened on the way."""
+    sentence = explain(error, name)
+    running = "while_running" in error.__dict__
+    if "--debug" in words:
+        traceback.print_exception(error)
+    elif sentence is None:
+        brief = " ".join(str(error).split())[:200]
+        print(f"{name}: an unexpected {type(error).__name__}: {brief} (--debug shows where).", file=sys.stderr)
+    if sentence is not None and "--debug" not in words:
+        print(sentence, file=sys.stderr)
+    if "--json" in words:
+        print(json.dumps({"error": sentence or f"{type(error).__name__}: {error}"}, ensure_ascii=False))
+    return 1 if running or sentence is None or isinstance(error, MemoryError) else status
+
+
+# Weights --------------------------------------------------------------------------------------------------------------------
+
+
+def list_weights(options: Any) -> int:
+    """Print the weights and the presets that there are."""
+    from creative.weights import catalog, locate
+
+    rows = []
+    for known in catalog():
+        there = locate(known.name)
+        size = there.stat().st_size if there else known.size
+        rows.append(
+            {
+                "name": known.name, "title": known.title, "licence": known.licence, "source": known.source,
+                "url": known.url, "size": size, "path": str(there) if there else None,
+            }
+        )  # fmt: skip
+    presets = list(_presets())
+    if options.json_report:
+        print(json.dumps({"weights": rows, "presets": presets}, ensure_ascii=False))
+        return 0
+    table = [("Weights", "", "Size", "Licence", "Where")]
+    for row in rows:
+        size = f"{row['size'] / 1e6:.1f} MB" if row["size"] else ""
+        missing = f"creative weights get {row['name']}" if row["url"] else "missing"
+        table.append((row["name"], row["title"], size, row["licence"], _home(row["path"]) if row["path"] else missing))
+    _print_table(table)
+    print()
+    _print_table(
+        [
+            ("Style preset", "Title", "Painter", "Year"),
+            *((p["name"], p["title"], p["painter"], str(p["year"] or "")) for p in presets),
+        ]
+    )
+    if not presets:
+        print("none; `creative preset PICTURE --name NAME` makes one")
+    return 0
+
+
+def _presets() -> Iterator[dict[str, Any]]:
+    from creative.checkpoint import read_metadata
+    from creative.weights import find_preset, list_presets
+
+    for name in list_presets():
+        path = find_preset(name)
+        try:
+            told = read_metadata(path)
+        except (ValueError, OSError) as error:
+            told = {"title": f"cannot be read: {error}"}
+        yield {
+            "name": name, "title": told.get("title") or "", "painter": told.get("painter") or "",
+            "year": told.get("year"), "path": str(path),
+        }  # fmt: skip
+
+
+def _home(path: str) -> str:
+    home = str(Path.home())
+    return f"~{path[len(home) :]}" if path.startswith(home + "/") else path
+
+
+def _print_table(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def get_weights(names: Sequence[str], options: Any) -> int:
+    """Download weights by name."""
+    from creative.progress import run
+    from creative.weights import entry, fetch
+
+    for name in names:
+        entry(name)
+    screen = Screen.of(options)
+    paths = []
+    for name in names:
+        engine = fetch(name)
+        try:
+            paths.append(run(engine, lambda step, title=name: screen.step(step, title)))
+        except Exception as error:
+            error.__dict__["while_running"] = True
+            raise
+        except KeyboardInterrupt:
+            screen.close()
+            print("Stopped; the same command goes on where this one ended.", file=sys.stderr)
+            return 130
+        finally:
+            screen.close()
+        if not options.json_report:
+            print(paths[-1], flush=True)
+    if options.json_report:
+        print(json.dumps({"outputs": list(map(str, paths))}))
+    return 0
