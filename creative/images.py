@@ -197,7 +197,7 @@ def _decoded(source: bytes | Image.Image, label: str, max_pixels: int) -> Image.
         raise
     except UnidentifiedImageError:
         raise ImageError(
-            f"{label} is not a picture that can be read (PNG, JPEG, WebP, GIF, TIFF and others can)."
+            f"{label} is not a picture of a kind that can be read, such as PNG, JPEG, WebP, GIF or TIFF."
         ) from None
     except Image.DecompressionBombError:
         raise ImageError(f"{label} has too many pixels: {max_pixels / 1e6:,.0f} million are allowed.") from None

@@ -153,27 +153,37 @@ def test_print_colours_become_screen_colours() -> None:
     assert min(open_image(Image.new("LAB", (2, 2), (255, 128, 128))).getpixel((0, 0))) >= 254  # type: ignore[arg-type]
 
 
-def test_a_colour_profile_is_followed_and_a_broken_one_ignored(quarters: Image.Image, monkeypatch: Any) -> None:
-    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    grey = Image.new("RGB", (8, 8), (200, 100, 50))
-    assert close(open_image(as_file(grey, "PNG", icc_profile=srgb)), grey)
-    assert close(open_image(as_file(quarters, "PNG", icc_profile=b"nonsense")), quarters)
-    # Bytes of a Lab picture, said to be RGB: the profile does not fit, and is ignored.
-    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
-    assert close(open_image(as_file(quarters, "PNG", icc_profile=lab)), quarters)
-    # A profile that is not called sRGB is used: swap two channels, as a profile might.
-    monkeypatch.setattr(ImageCms, "getProfileDescription", lambda profile: "Swapped")
+def profile_that_swaps_red_and_blue() -> bytes:
+    """The sRGB profile with the tags of its red and blue primaries exchanged, under another name."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for old, new in ((b"rXYZ", b"xxxx"), (b"bXYZ", b"rXYZ"), (b"xxxx", b"bXYZ")):
+        assert profile.count(old) == 1
+        profile = profile.replace(old, new)
+    return profile.replace("sRGB".encode("utf-16-be"), "Swap".encode("utf-16-be"))
 
-    def swapped(image: Image.Image, *_: Any, **__: Any) -> Image.Image:
-        red, green, blue = image.split()
-        return Image.merge("RGB", (blue, green, red))
 
-    monkeypatch.setattr(ImageCms, "profileToProfile", swapped)
-    assert open_image(as_file(quarters, "PNG", icc_profile=srgb)).getpixel((0, 0)) == BLUE
-    clear = quarters.convert("RGBA")
+def test_a_colour_profile_is_followed(quarters: Image.Image) -> None:
+    swapped = Image.merge("RGB", quarters.split()[::-1])
+    profile = profile_that_swaps_red_and_blue()
+    assert close(open_image(as_file(swapped, "PNG", icc_profile=profile)), quarters, tolerance=2)
+    assert close(open_image(as_file(swapped.quantize(4), "PNG", icc_profile=profile)), quarters, tolerance=2)
+    lying = swapped.transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = open_image(as_file(lying, "PNG", icc_profile=profile, exif=exif))
+    assert close(turned, quarters, tolerance=2)
+    clear = swapped.convert("RGBA")
     clear.putpixel((0, 0), (0, 0, 0, 0))
-    opened = open_image(as_file(clear, "PNG", icc_profile=srgb))
-    assert (opened.getpixel((0, 0)), opened.getpixel((1, 0))) == (WHITE, BLUE)
+    opened = open_image(as_file(clear, "PNG", icc_profile=profile))
+    assert opened.getpixel((0, 0)) == WHITE
+    assert np.allclose(opened.getpixel((1, 0)), RED, atol=2)  # type: ignore[arg-type]
+
+
+def test_a_profile_of_srgb_changes_nothing_and_a_broken_one_neither(photo: Image.Image) -> None:
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()  # does not fit an RGB picture
+    for profile in (srgb, lab, b"nonsense", b"", profile_that_swaps_red_and_blue()[:200]):
+        assert close(open_image(as_file(photo, "PNG", icc_profile=profile)), photo)
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
