@@ -29,7 +29,7 @@ from PIL import Image
 
 from apps import _app
 from apps._app import Action, App, Saved
-from apps._gallery import Past, facts, past_results, save_jpeg, served, thumbnail
+from apps._gallery import Past, facts, pair, past_results, save_jpeg, served, thumbnail
 from apps._jobs import MACHINE, Running, Watch, figures, line, span, waiting, working
 from creative.options.studio import StudioSettings
 from creative.progress import Step
@@ -135,8 +135,11 @@ def _number(field: Description, texts: Mapping[str, Any]) -> Widget:
             dice = gr.Button("Roll", size="sm", scale=1, min_width=64, elem_classes="dice")
         dice.click(None, None, number, js="() => Math.floor(Math.random() * 4294967296)", api_visibility="private")
         return _single(field, number)
+    if field.optional:  # a number box cannot be empty
+        box = gr.Textbox(**texts, value=_text(field.default), placeholder="As it comes", max_lines=1)
+        return _single(field, box, lambda text: next(iter(_unlisted(field.type)(text)), None), _text)
     step = field.step or (1 if whole else None)
-    if low is not None and high is not None and not field.optional and field.widget != "number":
+    if low is not None and high is not None and field.widget != "number":
         step = step or (high - low) / 100
         if field.widget == "slider" or (high - low) / step <= 200:
             return _single(field, _unchecked(gr.Slider(low, high, value=field.default, step=step, **texts)))
@@ -169,7 +172,7 @@ def _style(field: Description) -> Widget:
         info="Pick one, or give a painting of your own below", elem_classes="swatches", visible=bool(names),
     )  # fmt: skip
     own = gr.Image(
-        label=f"{field.title} of your own", type="filepath", sources=["upload", "clipboard"], height=150, buttons=[],
+        label=f"{field.title} of your own", type="filepath", sources=["upload", "clipboard"], height=130, buttons=[],
         placeholder="A painting of your own\ndrop, paste or click", elem_classes=["picture", "own"],
     )  # fmt: skip
     own.preprocess = _path
@@ -270,15 +273,12 @@ class _Form:
                     self.start = gr.Button(action.title, variant="primary", size="lg", elem_classes="start")
                     self.stop = gr.Button("Stop", variant="stop", size="lg", elem_classes="stop")
             with gr.Column(scale=7, min_width=320, elem_classes="stage"):
-                self.status = gr.HTML(line("idle", [action.summary]), elem_classes="said")
+                self.status = gr.HTML(line("idle", [action.summary], keys=True), elem_classes="said")
                 self.preview = gr.Image(
                     type="filepath", interactive=False, show_label=False, container=False, buttons=["fullscreen"],
                     elem_classes="preview", visible=action.output != "text",
                 )  # fmt: skip
-                self.slider = gr.ImageSlider(
-                    type="filepath", interactive=False, show_label=False, container=False, buttons=["fullscreen"],
-                    elem_classes="compare", max_height=900,
-                )  # fmt: skip
+                self.pair = gr.HTML(elem_classes="compare")
                 self.text = gr.Textbox(
                     show_label=False, lines=18, max_lines=40, interactive=False, buttons=["copy"],
                     elem_classes="written", visible=action.output == "text",
@@ -287,7 +287,7 @@ class _Form:
                     self.download = gr.DownloadButton("Download", size="md", elem_classes="download")
                 with gr.Accordion("How it was made", open=False, elem_classes="made"):
                     self.made = gr.JSON(show_label=False, container=False, max_height=400)
-        self.outputs = [self.status, self.preview, self.slider, self.text, self.download, self.made]
+        self.outputs = [self.status, self.preview, self.pair, self.text, self.download, self.made]
         self.done = self.start.click(
             self._handler(), [component for widget in self.widgets for component in widget.components], self.outputs,
             api_name=action.verb, api_description=action.summary, show_progress="hidden", trigger_mode="once",
@@ -419,7 +419,7 @@ class _Form:
         elif self.action.output == "image":
             updates[self.preview] = copy
             before = self._before(inputs, saved.path)
-            updates[self.slider] = (before, copy) if before else None
+            updates[self.pair] = pair(before, copy, saved.path) if before else ""
             state += " compared" if before else ""
         updates[self.status] = line(f"{state} kept", parts, messages=saved.messages)
         return updates
@@ -493,7 +493,7 @@ def build_gallery(page: gr.Blocks, output: Path, forms: Sequence[_Form] = ()) ->
         gr.HTML("<h2>Made here</h2>")
         files = gr.State([])
         gallery = gr.Gallery(
-            show_label=False, columns=6, height="auto", object_fit="cover", allow_preview=False, buttons=[],
+            show_label=False, columns=6, fit_columns=False, height="auto", object_fit="cover", allow_preview=False, buttons=[],
             interactive=False, container=False, elem_classes="results",
         )  # fmt: skip
         chosen = gr.State(None)

@@ -6,6 +6,7 @@ import hashlib
 import html
 import os
 import shutil
+import urllib.parse
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,3 +122,18 @@ def facts(provenance: Provenance, defaults: Mapping[str, Any]) -> str:
             rows.append((name.replace("_", " "), str(value)))
     items = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>" for name, value in rows if value)
     return f'<dl class="facts">{items}</dl>'
+
+
+def pair(before: str, after: str, result: Path) -> str:
+    """Two pictures of one size, the first over the second up to a handle that can be drawn, as HTML.
+
+    Gradio's own slider keeps a wrong size where it comes into view later; this one needs no script but a line.
+    """
+    with Image.open(result) as image:
+        width, height = image.size
+    addresses = [f"gradio_api/file={urllib.parse.quote(path)}" for path in (before, after)]
+    return (
+        f'<figure class="pair" style="--shape:{width}/{height};--ratio:{width / height:.4f}">'
+        f'<img src="{addresses[1]}" alt="After"><img class="before" src="{addresses[0]}" alt="Before"><i></i>'
+        '<input type="range" min="0" max="100" value="0" step="0.1" aria-label="How much of the picture before"></figure>'
+    )

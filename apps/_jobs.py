@@ -127,6 +127,8 @@ class Watch:
 
 def span(seconds: float) -> str:
     """``75`` as ``1 min 15 s``."""
+    if seconds < 9.95:
+        return f"{max(0.0, seconds):.1f} s"
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"
@@ -140,12 +142,20 @@ def figures(metrics: Mapping[str, float]) -> list[str]:
     return [f"{name.replace('_', ' ')} {value:.3g}" for name, value in list(metrics.items())[:3]]
 
 
-def line(state: str, parts: list[str], *, done: float | None = None, messages: tuple[str, ...] = ()) -> str:
-    """The status line: ``state`` (idle, waiting, working, done, stopped, failed) is what the style sheet goes by."""
+KEYS = "<p><kbd>Ctrl</kbd> <kbd>Enter</kbd> starts, <kbd>Esc</kbd> stops</p>"
+
+
+def line(
+    state: str, parts: list[str], *, done: float | None = None, messages: tuple[str, ...] = (), keys: bool = False
+) -> str:
+    """The status line: ``state`` (idle, waiting, working, done, stopped, failed, kept) is what the style sheet goes by."""
     bar = "" if done is None else f'<div class="bar"><i style="width:{min(1.0, max(0.0, done)):.1%}"></i></div>'
     text = " <span>·</span> ".join(html.escape(part, quote=False) for part in parts)
     notes = "".join(f"<p class='note'>{html.escape(message, quote=False)}</p>" for message in messages)
-    return f'<div class="status {state}" role="status" aria-live="polite"><p>{text}</p>{bar}{notes}</div>'
+    inside = f"<p>{text}</p>{bar}{notes}{KEYS if keys else ''}"
+    if state == "idle":
+        inside = f"<div>{inside}</div>"
+    return f'<div class="status {state}" role="status" aria-live="polite">{inside}</div>'
 
 
 def working(step: Step, watch: Watch, messages: tuple[str, ...] = ()) -> str:
@@ -159,7 +169,7 @@ def working(step: Step, watch: Watch, messages: tuple[str, ...] = ()) -> str:
         parts = [f"Step {step.done}"]
     left = watch.left(step)
     if left is not None:
-        parts.append(f"{span(left)} left")
+        parts.append(f"about {span(left)} left" if left >= 9.95 else "a few seconds left")
     parts += figures(step.metrics)
     return line("working", parts, done=step.done / step.total if step.total else None, messages=messages)
 

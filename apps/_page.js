@@ -1,7 +1,15 @@
 () => {
-  // Ctrl+Enter (or Cmd+Enter) starts the form in view, Esc stops its job.
+  // Ctrl+Enter (or Cmd+Enter) starts the form in view, Esc stops its job. On a
+  // small screen the stage comes into view; the handle between before and after can be drawn.
   const seen = (selector) =>
     [...document.querySelectorAll(selector)].find((button) => button.offsetParent !== null && !button.disabled);
+  document.addEventListener("input", (event) => {
+    if (event.target.matches(".pair input")) event.target.parentElement.style.setProperty("--at", event.target.value + "%");
+  });
+  document.addEventListener("click", (event) => {
+    const start = event.target.closest("button.start");
+    if (start && innerWidth <= 800) start.closest(".desk").querySelector(".stage").scrollIntoView({ behavior: "smooth" });
+  });
   document.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
       const start = seen("button.start");

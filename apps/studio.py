@@ -13,6 +13,7 @@ import html
 import os
 import socket
 import threading
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ def every_app() -> list[App]:
 def build_studio(apps: Sequence[App], output: Path = Path("out")) -> gr.Blocks:
     """The front page with a card for each app, and each app's own page behind it."""
     cards = "".join(
-        f'<a class="card" href="{_path(app)}"><h3>{html.escape(app.title)}</h3><p>{html.escape(app.summary)}</p></a>'
+        f'<a class="door" href="{_path(app)}"><h3>{html.escape(app.title)}</h3><p>{html.escape(app.summary)}</p></a>'
         for app in apps
     )
     with gr.Blocks(title="Creative", analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)) as site:
@@ -132,6 +133,7 @@ def site(page: gr.Blocks, login: tuple[str, str] | None = None) -> Any:
         return {"status": "ok", "version": __version__, "jobs": len(MACHINE)}
 
     page.queue(max_size=64)
+    warnings.filterwarnings("ignore", "SSR mode is not supported")  # it is not asked for
     return gr.mount_gradio_app(
         application,
         page,
@@ -149,7 +151,7 @@ def site(page: gr.Blocks, login: tuple[str, str] | None = None) -> Any:
         footer_links=["api"],
         favicon_path=str(FOLDER / "_page.svg"),
         theme=gr.themes.Base(font="sans-serif", font_mono="monospace"),
-        css_paths=FOLDER / "_page.css",
+        head=f"<style>{(FOLDER / '_page.css').read_text(encoding='utf-8')}</style>",
         js=(FOLDER / "_page.js").read_text(encoding="utf-8"),
     )
 

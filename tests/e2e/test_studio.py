@@ -1,0 +1,229 @@
+"""What somebody in front of the page sees, in a real browser: a toy app for speed, style transfer once at the end."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Site
+from PIL import Image
+from toy import BLUR, BlurInputs, BlurSettings
+
+pytestmark = pytest.mark.e2e
+Visit = Callable[..., Any]
+
+
+def give(page: Any, photo: Path) -> None:
+    page.locator("input[type=file]").first.set_input_files(photo)
+    page.wait_for_selector(".picture img")
+
+
+def fill(page: Any, label: str, value: object) -> None:
+    page.locator("label, .block").filter(has_text=label).locator("input[type=number]").first.fill(str(value))
+    page.keyboard.press("Tab")
+
+
+def slow(page: Any) -> None:
+    """A job of ten seconds."""
+    fill(page, "How many times to blur", 100)
+
+
+def start(page: Any) -> None:
+    page.locator("button.start:visible").click()
+
+
+def status(page: Any, state: str) -> str:
+    return str(page.wait_for_selector(f".status.{state}:visible").inner_text())
+
+
+def jobs(site: Site) -> int:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    return int(json.load(opener.open(f"{site.url}/health"))["jobs"])
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)
+
+
+def test_from_upload_to_a_download_that_repeats(visit: Visit, site: Site, photo: Path, tmp_path: Path) -> None:
+    from apps._app import perform
+    from creative.progress import run
+    from creative.provenance import read_provenance
+
+    page = visit()
+    give(page, photo)
+    fill(page, "How many times to blur", 20)
+    start(page)
+    seen = set()
+    page.wait_for_selector(".status.working .bar")
+    while page.locator(".status.kept").count() == 0:
+        picture = page.locator(".stage .preview img")
+        if picture.count():
+            seen.add(picture.first.get_attribute("src"))
+        page.wait_for_timeout(60)
+    assert len(seen) >= 2, "there were no live previews"
+    assert "Done" in status(page, "done")
+    page.wait_for_function("[...document.querySelectorAll('.pair img')].every(i => i.complete && i.naturalWidth > 0)")
+    with page.expect_download() as downloading:
+        page.locator(".download:visible").first.click()
+    kept = tmp_path / downloading.value.suggested_filename
+    downloading.value.save_as(kept)
+    saved = site.output / kept.name
+    assert kept.read_bytes() == saved.read_bytes(), "the download is not the file that was saved"
+    made = read_provenance(kept)
+    assert made is not None
+    assert made.settings["steps"] == 20
+    assert made.inputs["photo"][0].file == photo.name
+    again = run(perform(BLUR, BlurInputs(photo=(photo,)), BlurSettings(**made.settings), out=tmp_path / "again.png"))
+    assert list(Image.open(again.path).getdata()) == list(Image.open(kept).getdata())
+
+
+def test_stop_keeps_the_last_preview_and_the_next_run_works(visit: Visit, site: Site, photo: Path) -> None:
+    page = visit()
+    give(page, photo)
+    slow(page)
+    start(page)
+    page.wait_for_selector(".stage .preview img")
+    pressed = time.monotonic()
+    page.locator("button.stop:visible").click()
+    assert "last preview is kept" in status(page, "stopped")
+    assert time.monotonic() - pressed < 3
+    assert jobs(site) == 0
+    assert list(site.output.glob("*stopped*"))
+    fill(page, "How many times to blur", 2)
+    start(page)
+    assert "Done" in status(page, "done")
+
+
+def test_keys_start_and_stop(visit: Visit, photo: Path) -> None:
+    page = visit()
+    give(page, photo)
+    slow(page)
+    page.keyboard.press("Control+Enter")
+    status(page, "working")
+    page.wait_for_selector("button.stop:visible")
+    page.keyboard.press("Escape")
+    status(page, "stopped")
+
+
+def test_wrong_input_is_told_and_the_form_keeps_its_values(visit: Visit, photo: Path, tmp_path: Path) -> None:
+    page = visit()
+    fill(page, "Longest side", 96)
+    start(page)
+    assert "photo" in status(page, "failed")
+
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(photo.read_bytes()[:1500])
+    page.locator("input[type=file]").first.set_input_files(broken)
+    page.wait_for_selector(".picture img", state="attached")
+    start(page)
+    page.wait_for_function("document.querySelector('.status.failed')?.innerText.includes('broken.jpg')")
+
+    page.get_by_label("Remove Image").or_(page.get_by_label("Clear")).first.click()
+    give(page, photo)
+    fill(page, "Longest side", 3)
+    start(page)
+    page.wait_for_function("document.querySelector('.status.failed')?.innerText.includes('at least 16')")
+    fill(page, "Longest side", 64)
+    start(page)
+    status(page, "done")
+    assert "Traceback" not in page.content()
+
+
+def test_output_folder_that_cannot_be_written_is_told(visit: Visit, site: Site, photo: Path) -> None:
+    page = visit()
+    give(page, photo)
+    site.output.mkdir(exist_ok=True)
+    aside = site.output.rename(site.output.with_name("aside"))
+    try:
+        site.output.write_text("a file where the folder should be")
+        start(page)
+        assert len(status(page, "failed")) > 20
+    finally:
+        site.output.unlink()
+        aside.rename(site.output)
+
+
+def test_reload_keeps_what_was_made_and_its_settings_can_be_used_again(visit: Visit, photo: Path) -> None:
+    page = visit()
+    give(page, photo)
+    fill(page, "Longest side", 77)
+    start(page)
+    status(page, "done")
+    page.reload()
+    page.locator(".results .thumbnail-item").first.click()
+    page.wait_for_selector(".facts")
+    assert "77" in page.locator(".facts").inner_text()
+    page.locator("button.again").click()
+    page.wait_for_function("[...document.querySelectorAll('input[type=number]')].some(input => input.value == '77')")
+
+
+def test_a_closed_tab_frees_the_machine(visit: Visit, site: Site, photo: Path) -> None:
+    page = visit()
+    give(page, photo)
+    slow(page)
+    start(page)
+    page.wait_for_selector(".stage .preview img")
+    assert jobs(site) == 1
+    page.context.close()
+    wait_for(lambda: jobs(site) == 0, 5)
+
+
+def test_two_people_take_turns(visit: Visit, site: Site, photo: Path) -> None:
+    first, second = visit(), visit()
+    for page in (first, second):
+        give(page, photo)
+    slow(first)
+    start(first)
+    first.wait_for_selector(".stage .preview img")
+    start(second)
+    assert "Another job is running" in status(second, "waiting")
+    assert jobs(site) == 2
+    second.keyboard.press("Escape")
+    assert "before its turn" in status(second, "stopped")
+    start(second)
+    status(second, "waiting")
+    first.locator("button.stop:visible").click()
+    assert "Done" in status(second, "done")
+    assert jobs(site) == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_small_screens_and_the_dark(visit: Visit, photo: Path, scheme: str) -> None:
+    page = visit("/toy", width=390, height=844, color_scheme=scheme)
+    give(page, photo)
+    start(page)
+    status(page, "done")
+    for path in ("/toy", "/"):
+        if path != "/toy":
+            page = visit(path, width=390, height=844, color_scheme=scheme)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        light = "c => { const [r, g, b] = getComputedStyle(document.querySelector('header h1')).color.match(/\\d+/g); return (+r + +g + +b) / 3 }"
+        paper = "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3).reduce((a, b) => a + +b, 0) / 3"
+        ink, ground = page.evaluate(light), page.evaluate(paper)
+        assert (ground < 60 < 190 < ink) if scheme == "dark" else (ink < 60 < 190 < ground)
+
+
+def test_programs_may_call_it_too(site: Site, photo: Path, tmp_path: Path) -> None:
+    client_module = pytest.importorskip("gradio_client")
+    client = client_module.Client(site.url, verbose=False, download_files=str(tmp_path))
+    names = [name for name in client.view_api(return_format="dict")["named_endpoints"]]
+    assert {"/blur", "/echo"} <= set(names)
+    assert len(names) == len(set(names))
+    given = client_module.handle_file(str(photo))
+    result = client.predict(photo=given, mask=None, size=64, steps=1, api_name="/blur")
+    assert any(str(part).endswith(".png") for part in result)
+    bomb = tmp_path / "bomb.png"
+    Image.new("1", (30000, 30000)).save(bomb)
+    for wrong, sentence in (({"photo": None}, "photo"), ({"size": 5000}, "at most 2048"), ({"photo": client_module.handle_file(str(bomb))}, "bomb.png")):
+        with pytest.raises(Exception, match=sentence):
+            client.predict(**{"photo": given, "mask": None, **wrong}, api_name="/blur")
+    client.close()
