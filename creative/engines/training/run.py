@@ -16,9 +16,11 @@ from creative.checkpoint import CheckpointError, read_metadata
 from creative.data.draws import batches, mixed_seed
 from creative.device import autocast, fast_dtype, random_generator
 from creative.engines.training import saving
-from creative.engines.training.metrics import MetricsFile
+from creative.engines.training.metrics import MetricsFile, Tally
+from creative.engines.training.modes import own_modes, seeded
 from creative.engines.training.processes import Processes
 from creative.engines.training.saving import TrainingError, check_same
+from creative.engines.training.schedule import learning_rate_factor
 from creative.engines.training.state import Average, load_optimizer
 from creative.engines.training.task import Networks, Task, all_draws
 from creative.files import explain
@@ -49,9 +51,9 @@ class Run:
         self.since_best = 0  # evaluations
         self.numbers: dict[str, float] = {}  # as they are known now
         self._row: dict[str, float] = {}  # those of the last row of metrics.csv
-        self._sums: dict[str, Tensor] = {}  # of the metrics since then
-        self._num_summed = 0
+        self._tally = Tally()  # of the steps' metrics since then
         self._bad_step = torch.tensor(0, device=self.device)  # the first whose loss was no number
+        self._doubt = torch.tensor(0.0, device=self.device)  # the sum of a step's losses and gradients' norms
         self._build()
         if resume:
             self._restore()
@@ -64,7 +66,7 @@ class Run:
     def _build(self) -> None:
         task, settings = self.task, self.settings
         task.device = self.device
-        with self._seeded(mixed_seed(settings.seed, "networks")):
+        with seeded(mixed_seed(settings.seed, "networks"), self.device):
             self.networks: Networks = {name: net.to(self.device).train() for name, net in task.networks().items()}
             if task.channels_last:
                 for network in self.networks.values():
@@ -117,6 +119,7 @@ class Run:
         """Learn from one batch; then evaluate, log and save if it is time. Returns what is worth saying."""
         self._learn(parts)
         self.step += 1
+        self._note_finite()
         self.average.update(self.step)
         self._look_at_the_clock()
         every, ends, message = self.settings, self.over(), None
@@ -143,12 +146,9 @@ class Run:
         for part, batch in enumerate(parts):
             # Dropout draws from the global generator: make it a function of the step.
             seed = mixed_seed(self.settings.seed, "step", self.step, part, self.processes.rank)
-            with self._seeded(seed):
-                with autocast(self.device, self.dtype):
-                    found = self.task.step(self.processes.send(batch), _Update(self, part, progress, seed))
-                for name, value in found.items():
-                    self._sums[name] = self._sums.get(name, 0.0) + value.detach().float()
-            self._num_summed += 1
+            with seeded(seed, self.device), autocast(self.device, self.dtype):
+                found = self.task.step(self.processes.send(batch), _Update(self, part, progress, seed))
+            self._tally.add(found)
         buffers = [b for network in self.networks.values() for b in network.buffers() if b.is_floating_point()]
         self.processes.mean_(buffers)
 
@@ -159,7 +159,7 @@ class Run:
         optimizer = self.optimizers[name] if name else next(iter(self.optimizers.values()))
         parameters = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
         parts = self.settings.accumulate
-        self._note_finite(loss)
+        self._doubt = self._doubt + loss.detach()
         with torch.autocast(self.device.type, enabled=False):
             if part == 0:
                 optimizer.zero_grad(set_to_none=True)
@@ -169,13 +169,14 @@ class Run:
                 return
             self.processes.mean_([p.grad for p in parameters if p.grad is not None])
             if self.settings.clip_norm:
-                self._note_finite(torch.nn.utils.clip_grad_norm_(parameters, self.settings.clip_norm))
+                self._doubt = self._doubt + torch.nn.utils.clip_grad_norm_(parameters, self.settings.clip_norm)
             optimizer.step()
             torch.clear_autocast_cache()  # autocast would go on with casts of the weights as they were before
 
-    def _note_finite(self, value: Tensor) -> None:
-        new = ~torch.isfinite(value.detach()) & (self._bad_step == 0)
-        self._bad_step = torch.where(new, self.step + 1, self._bad_step)
+    def _note_finite(self) -> None:
+        """On the device: whether losses and gradients were all numbers, looked at when somebody waits for it anyway."""
+        first = (self._bad_step == 0) & ~torch.isfinite(self._doubt)
+        self._bad_step, self._doubt = torch.where(first, self.step, self._bad_step), torch.zeros_like(self._doubt)
 
     def _check_finite(self) -> None:
         bad = int(self._bad_step)
@@ -220,14 +221,9 @@ class Run:
         return sample
 
     def _average_metrics(self) -> None:
-        means: list[float] = []
-        if self._sums:
-            stacked = torch.stack([total.reshape(()) for total in self._sums.values()]) / self._num_summed
-            self.processes.mean_([stacked])
-            means = stacked.tolist()
         rates = [group["lr"] for optimizer in self.optimizers.values() for group in optimizer.param_groups]
-        self._row = {"learning_rate": rates[0], **dict(zip(self._sums, means, strict=True))}
-        self._sums, self._num_summed = {}, 0
+        self._row = {"learning_rate": rates[0], **self._tally.means(self.processes)}
+        self._tally = Tally()
 
     def _write_metrics(self) -> None:
         self.numbers = {**self.numbers, **self._row}
@@ -278,7 +274,7 @@ class Run:
             tree = {
                 "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
                 "extra": extra,
-                "sums": self._sums,
+                "sums": self._tally.sums,
             }
             facts = {
                 "settings": self.settings.model_dump(mode="json"),
@@ -289,7 +285,7 @@ class Run:
                 "step": self.step,
                 "seconds": round(self.seconds, 3),
                 "numbers": self.numbers,
-                "num_summed": self._num_summed,
+                "num_summed": self._tally.count,
                 "best": self.best,
                 "since_best": self.since_best,
             }
@@ -318,8 +314,8 @@ class Run:
             load_optimizer(optimizer, tree["optimizers"][name])
         if facts["has_extra"]:
             self.task.load_extra_state(tree["extra"][self.processes.rank])
-        self._sums = {name: value.to(self.device) for name, value in tree["sums"].items()}
-        self._num_summed, self.numbers = facts["num_summed"], facts["numbers"]
+        sums = {name: value.to(self.device) for name, value in tree["sums"].items()}
+        self._tally, self.numbers = Tally(sums, facts["num_summed"]), facts["numbers"]
         self.step = self.saved_at = facts["step"]
         self.seconds = self._seconds_before = facts["seconds"]
         self.best, self.since_best = facts["best"], facts["since_best"]
@@ -342,16 +338,9 @@ class Run:
             self._metrics.close()
 
     @contextlib.contextmanager
-    def _seeded(self, seed: int) -> Iterator[None]:
-        """Seeds the global generator, which layers draw from, and gives it back as it was."""
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(seed)
-            yield
-
-    @contextlib.contextmanager
     def _aside(self) -> Iterator[None]:
         """For evaluations and samples: without gradients, and the same whenever it is asked for."""
-        with own_modes(self.device), self._seeded(mixed_seed(self.settings.seed, "aside")), torch.no_grad():
+        with own_modes(self.device), seeded(mixed_seed(self.settings.seed, "aside"), self.device), torch.no_grad():
             yield
 
 
@@ -369,24 +358,3 @@ class _Update:
             raise TrainingError("An optimiser with several updates in a step cannot accumulate: use accumulate 1.")
         self._used.add(optimizer)
         self._run.update(loss, optimizer, self.part, retain_graph)
-
-
-@contextlib.contextmanager
-def own_modes(device: torch.device) -> Iterator[None]:
-    """Training's modes, whatever the caller's thread has set; the caller's are then as they were."""
-    with torch.inference_mode(False), torch.enable_grad(), torch.autocast(device.type, enabled=False):
-        yield
-
-
-def learning_rate_factor(settings: TrainingSettings, step: int, progress: float) -> float:
-    """What the learning rate is multiplied with, 0 to 1.
-
-    Args:
-        settings: its schedule, warm-up and where the decay begins.
-        step: steps done before this one.
-        progress: how much of the run is over, 0 to 1.
-    """
-    rise = min(1.0, (step + 1) / (settings.warmup + 1))
-    gone = max(0.0, (progress - settings.decay_from) / (1 - settings.decay_from))
-    fall = {"constant": 1.0, "linear": 1 - gone, "cosine": (1 + math.cos(math.pi * gone)) / 2}[settings.schedule]
-    return rise * fall
