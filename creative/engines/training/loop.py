@@ -98,4 +98,5 @@ def _train(
     finally:
         del data  # with which its worker processes end
         run.close()
-    return run.best_file
+    with own_modes(device):
+        return run.finish()
