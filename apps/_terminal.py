@@ -60,7 +60,7 @@ class Screen:
             open_ended = "{desc} {n_fmt} steps, {elapsed}{postfix}"
             self._bar = tqdm(
                 total=step.total, desc=title, bar_format=form if step.total else open_ended, file=sys.stderr,
-                dynamic_ncols=True, leave=False, mininterval=0.2, smoothing=0.1,
+                dynamic_ncols=True, leave=False, mininterval=0.1, smoothing=0.1,
             )  # fmt: skip
         bar = self._bar
         if step.total is not None and step.total != bar.total:
@@ -71,6 +71,8 @@ class Screen:
         if step.metrics:
             bar.set_postfix_str("  ".join(f"{k} {v:.4g}" for k, v in list(step.metrics.items())[:3]), refresh=False)
         bar.update(step.done - bar.n)
+        if step.done < 3:  # the first ones are shown whatever their pace
+            bar.refresh()
 
     def say(self, sentence: str) -> None:
         """A line on stderr, above the bar."""
