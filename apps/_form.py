@@ -32,6 +32,7 @@ from creative.settings import Description, Record, describe
 
 __all__ = ["build_gallery", "build_page", "build_widget", "gr", "launch"]
 
+EMPTY = "What you make appears here."
 Updates: TypeAlias = dict[Any, Any]
 
 
@@ -263,13 +264,13 @@ def build_page(app: App, output: Path = Path("out")) -> gr.Blocks:
         gr.HTML(f"<header><h1>{html.escape(app.title)}</h1><p>{html.escape(app.summary)}</p></header>")
         actions = [action for action in app.actions if action.page]
         if len(actions) == 1:
-            forms = [_Form(actions[0], output)]
+            forms = [_Form(actions[0], output, EMPTY)]
         else:
             forms = []
             with gr.Tabs(elem_classes="actions"):
                 for action in actions:
                     with gr.Tab(action.title, render_children=True):
-                        forms.append(_Form(action, output))
+                        forms.append(_Form(action, output, EMPTY if action.summary == app.summary else action.summary))
         if any(widget.field.file == "style" for form in forms for widget in form.widgets):
             page.load(_swatches, None, gr.HTML(elem_classes="hidden"), api_visibility="private", show_progress="hidden")
         build_gallery(page, output, forms)
@@ -279,7 +280,7 @@ def build_page(app: App, output: Path = Path("out")) -> gr.Blocks:
 class _Form:
     """The form of one action, with the stage beside it where the work is watched."""
 
-    def __init__(self, action: Action, output: Path) -> None:
+    def __init__(self, action: Action, output: Path, lead: str) -> None:
         self.action, self.output = action, output
         with gr.Row(elem_classes="desk"):
             with gr.Column(scale=4, min_width=320, elem_classes="form"):
@@ -293,7 +294,7 @@ class _Form:
                     self.start = gr.Button(action.title, variant="primary", size="lg", elem_classes="start")
                     self.stop = gr.Button("Stop", variant="stop", size="lg", elem_classes="stop")
             with gr.Column(scale=7, min_width=320, elem_classes="stage"):
-                self.status = gr.HTML(line("idle", [action.summary], keys=True), elem_classes="said")
+                self.status = gr.HTML(line("idle", [lead], keys=True), elem_classes="said")
                 self.preview = gr.Image(
                     type="filepath", interactive=False, show_label=False, container=False, buttons=["fullscreen"],
                     elem_classes="preview", visible=action.output != "text",
@@ -400,7 +401,9 @@ def _swatches() -> str:
                 file = io.BytesIO()
                 preset.swatch.convert("RGB").save(file, "WEBP", quality=80)
                 data = base64.b64encode(file.getvalue()).decode()
-                rules.append(f'.swatches input[value="{name}"]{{background-image:url(data:image/webp;base64,{data})}}')
+                rules.append(
+                    f'.swatches input[value="{name}"]{{background-image:url(data:image/webp;base64,{data})!important}}'
+                )
     return f"<style>{''.join(rules)}</style>"
 
 
