@@ -58,8 +58,7 @@ def replay(file: Path, given: Sequence[Path], actions: Mapping[str, Action], opt
 
     torch.set_num_threads(max(1, made.threads))
     stop_at = made.result.get("steps") if made.result.get("complete") is False else None
-    key = made.result.get("job")
-    job = perform(recorded.action, recorded.inputs, recorded.settings, device=device, out=out, key=key)
+    job = perform(recorded.action, recorded.inputs, recorded.settings, device=device, out=out, repeats=made)
     try:
         saved = follow(job, screen, recorded.file.name, stop_at=stop_at)
     except Stopped:
