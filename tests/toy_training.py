@@ -160,7 +160,7 @@ def die_at(moment: str) -> int:
             os.truncate(path, path.stat().st_size // 2)
             die()
 
-    def flush(file: int) -> None:
+    def flush(file: Any) -> None:
         fsync(file)
         if countdown():
             die()
@@ -179,7 +179,7 @@ def die_at(moment: str) -> int:
     elif kind == "flush":
         os.fsync = flush
     else:
-        Path.replace = rename  # type: ignore[method-assign, assignment]
+        Path.replace = rename  # type: ignore[method-assign]
     return 10**9
 
 
