@@ -37,7 +37,7 @@ from creative.progress import Step
 def train_features(
     data: Sequence[Path],
     settings: FeaturesSettings | None = None,
-    folder: Path = Path("out/features"),
+    folder: Path = Path("out/train-features"),
     *,
     teachers: Mapping[str, Path | None] | None = None,
     device: str = "auto",
