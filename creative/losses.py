@@ -82,7 +82,7 @@ def moments(features: Tensor, mask: Tensor | None = None) -> Moments:
 
 
 def content_loss(features: Tensor, target: Tensor) -> Tensor:
-    """Squared distance of two feature maps (B, C, H, W) relative to the target's square: 0 the same, about 2 unrelated."""
+    """Squared distance of two feature maps (B, C, H, W) relative to the target's square: 0 the same."""
     return _wide(features - target).square().sum() / _wide(target).square().sum().clamp(min=1e-12)
 
 

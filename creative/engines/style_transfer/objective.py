@@ -1,9 +1,9 @@
 """What style transfer minimises, and its gradient: of the whole picture at once, or exactly in tiles.
 
-The style's losses are functions of Gram matrices (or means and covariances), which are sums over the picture. So a first
-pass over the tiles, without a graph, gives the sums; the loss' derivatives by the sums are then known, and a second pass
-takes each tile's own share back to its pixels. Each tile is seen with a halo as wide as the network sees, so the result
-is that of the whole picture up to rounding.
+The style's losses are functions of Gram matrices (or means and covariances), which are sums over the picture. So a
+first pass over the tiles, without a graph, gives the sums; the derivatives of the loss by the sums are then known, and
+a second pass takes each tile's own share back to its pixels. Each tile is seen with a halo as wide as the network sees,
+and the result is that of the whole picture up to rounding.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Aim:
 
 
 class Maps:
-    """A feature network as the objective sees it: maps of its layers, the pixels among them, in the chosen precision."""
+    """A feature network as the objective sees it: maps of its layers and the pixels, in the chosen precision."""
 
     def __init__(self, features: Features, layers: Sequence[str], precision: torch.dtype | None) -> None:
         self.features, self.layers, self.precision = features, tuple(layers), precision
