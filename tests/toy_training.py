@@ -177,9 +177,9 @@ def die_at(moment: str) -> int:
     if kind == "half":
         safetensors.torch.save_file = half
     elif kind == "flush":
-        os.fsync = flush
+        os.fsync = flush  # type: ignore[assignment]
     else:
-        Path.replace = rename  # type: ignore[method-assign]
+        Path.replace = rename  # type: ignore[method-assign, assignment]
     return 10**9
 
 
@@ -196,7 +196,7 @@ def job(name: str, folder: str, settings: dict[str, Any], moment: str | None) ->
                 die()
             return found
 
-        task.step = step  # type: ignore[method-assign]
+        task.step = step
     for done in train(task, SETTINGS.changed(**settings), Path(folder), device="cpu"):
         if done.done == end:
             die()
