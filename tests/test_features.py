@@ -179,13 +179,13 @@ def positive(features: Features) -> Features:
 def test_receptive_field_and_stride(network: str, layer: str) -> None:
     features = positive(untrained_features(network, layers=[layer], pooling="average"))
     field, stride = features.receptive_fields[layer], features.strides[layer]
-    side = field + 5 * stride
-    picture = torch.full((1, 3, side, side), 1.0, dtype=torch.float64, requires_grad=True)
+    height, width = features.min_size + 2 * stride, field + 5 * stride
+    picture = torch.full((1, 3, height, width), 1.0, dtype=torch.float64, requires_grad=True)
     map_ = features(picture)[layer]
-    middle = map_.shape[-1] // 2
+    row, middle = map_.shape[-2] // 2, map_.shape[-1] // 2
 
     def seen(column: int) -> list[int]:
-        (gradient,) = torch.autograd.grad(map_[0, :, middle, column].sum(), picture, retain_graph=True)
+        (gradient,) = torch.autograd.grad(map_[0, :, row, column].sum(), picture, retain_graph=True)
         return gradient[0].abs().sum((0, 1)).nonzero().flatten().tolist()
 
     first, second = seen(middle), seen(middle + 1)
@@ -278,7 +278,7 @@ def test_folding_and_rescaling_keep_the_logits() -> None:
     rescale_layers(folded, x)
     torch.testing.assert_close(folded(x), network(x), rtol=1e-4, atol=1e-5)
     for map_ in folded.maps(x, ["relu1_1", "relu1_2", "relu2_1"]).values():
-        assert float(map_.mean()) == pytest.approx(1, abs=1e-4)
+        assert float(map_.detach().mean()) == pytest.approx(1, abs=1e-4)
 
 
 def test_a_network_of_another_shape_loads_from_its_file(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def fit(data: Path, folder: Path, **values: object) -> tuple[Path, dict[str, flo
 
 
 def test_the_student_learns_to_see_like_its_teacher(data: Path, tmp_path: Path) -> None:
-    path, metrics = fit(data, tmp_path / "run", steps=150, log_every=10)
+    path, metrics = fit(data, tmp_path / "run", steps=100, log_every=10)
     assert metrics["explained_toy_relu1"] > 0.6
     assert metrics["explained_toy_relu2"] > 0.4, metrics
     assert metrics["agreement"] >= 0.5

@@ -56,7 +56,11 @@ def check_layers(network: str, layers: Iterable[str]) -> tuple[str, ...]:
     Raises:
         FeaturesError: no such network or layer, or no layer at all.
     """
-    names, asked = layer_names(network), set(layers)
+    return _in_order(network, layer_names(network), layers)
+
+
+def _in_order(network: str, names: Sequence[str], layers: Iterable[str]) -> tuple[str, ...]:
+    asked = set(layers)
     for layer in sorted(asked - set(names)):
         raise FeaturesError(f"{network} has no layer {layer!r}{_near(layer, names)}; it has {', '.join(names)}.")
     if not asked:
@@ -175,9 +179,12 @@ def load_features(
         FeaturesError: no such network or layer, or the file does not hold this network.
         creative.weights.WeightsError: the weights are nowhere to be found.
     """
-    layers = check_layers(network, layers)
+    if weights is None or network != BUNDLED:
+        check_layers(network, layers)
     path = _find_weights(network, weights)
-    chain = _cut(_chain(network, path), layers)
+    chain = _chain(network, path)
+    layers = _in_order(network, _names(chain), layers)  # a file may hold a network of ours with more or fewer layers
+    chain = _cut(chain, layers)
     _load(chain, path, network)
     return _finish(network, chain, layers, pooling, path, device)
 
@@ -212,9 +219,11 @@ def load_classifier(
     device: str | torch.device = "cpu",
 ) -> Classifier:
     """A network with its ImageNet classifier; arguments and errors are those of ``load_features``."""
-    layers = check_layers(network, [*layers, layer_names(network)[-1]])
+    if weights is None or network != BUNDLED:
+        check_layers(network, [*layers, layer_names(network)[-1]])
     path = _find_weights(network, weights)
     chain, head = _chain(network, path), _head(network, path)
+    layers = _in_order(network, _names(chain), [*layers, _names(chain)[-1]])
     _load(chain + head, path, network)
     features = _finish(network, chain, layers, "max", path, device)
     return Classifier(features, nn.Sequential(*(module for _, _, module in head)).to(device), _classes(network, path))
@@ -273,6 +282,10 @@ def _averaging(module: nn.Module) -> nn.Module:
         return module
     kernel, stride, padding, ceil = module.kernel_size, module.stride, module.padding, module.ceil_mode
     return nn.AvgPool2d(kernel, stride, padding, ceil_mode=ceil, count_include_pad=False)
+
+
+def _names(chain: Chain) -> list[str]:
+    return [name for name, _, _ in chain]
 
 
 def _cut(chain: Chain, layers: Sequence[str]) -> Chain:
