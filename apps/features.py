@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from creative.options.features import (
 from creative.progress import Step
 
 if TYPE_CHECKING:
-    from creative.engines.features import Evaluation
+    from creative.engines.features import Evaluation, Painter
 
 
 def _teachers(inputs: FeaturesInputs) -> dict[str, Path | None]:
@@ -32,17 +33,50 @@ def _train(inputs: FeaturesInputs, settings: FeaturesSettings, device: str, out:
 def _evaluate(
     inputs: EvaluateFeaturesInputs, settings: EvaluateFeaturesSettings, device: str
 ) -> Generator[Step, None, str]:
-    from creative.engines.features import evaluate_features
-
-    return _report(
-        evaluate_features(
-            inputs.data, settings, network=inputs.network_weights, teachers=_teachers(inputs), device=device
+    if len(inputs.photos) != len(inputs.paintings):
+        raise ValueError(
+            f"There are {len(inputs.photos)} photos and {len(inputs.paintings)} paintings; each photo needs a painting."
         )
+    from creative.engines.features import evaluate_features
+    from creative.images import open_image
+
+    folder = tempfile.TemporaryDirectory(prefix="creative-")
+    engine = evaluate_features(
+        inputs.data,
+        settings,
+        network=inputs.network_weights,
+        teachers=_teachers(inputs),
+        pairs=[(open_image(a), open_image(b)) for a, b in zip(inputs.photos, inputs.paintings, strict=True)],
+        painters=_painters(inputs, settings, device, Path(folder.name)),
+        device=device,
     )
+    return _report(engine, folder)
 
 
-def _report(engine: Generator[Step, None, Evaluation]) -> Generator[Step, None, str]:
-    return str((yield from engine))
+def _painters(
+    inputs: EvaluateFeaturesInputs, settings: EvaluateFeaturesSettings, device: str, folder: Path
+) -> dict[str, Painter]:
+    """What paints with the network, with SqueezeNet and with random weights of the network's shape."""
+    from creative.engines.features import save_untrained
+    from creative.engines.style_transfer import stylize
+    from creative.options.style_transfer import Network, StylizeSettings
+
+    def painter(network: Network, weights: Path | None) -> Painter:
+        chosen = StylizeSettings(network=network, size=settings.paint_size)
+        return lambda photo, painting: stylize(photo, painting, chosen, weights=weights, device=device)
+
+    return {
+        "bundled": painter("bundled", inputs.network_weights),
+        "squeezenet1_0": painter("squeezenet1_0", inputs.squeezenet),
+        "random weights": painter("bundled", save_untrained(folder / "untrained.safetensors")),
+    }
+
+
+def _report(
+    engine: Generator[Step, None, Evaluation], folder: tempfile.TemporaryDirectory[str]
+) -> Generator[Step, None, str]:
+    with folder:
+        return str((yield from engine))
 
 
 APP = App(

@@ -13,13 +13,25 @@ from torch import nn
 from creative.checkpoint import load_checkpoint, read_metadata
 from creative.data.pictures import PicturesError, centre_crops, find_pictures, pack_pictures, split_pictures
 from creative.device import random_generator
-from creative.engines.features import Distillation, Hint, Share, evaluate_features, measure_cost, train_features
+from creative.engines.features import (
+    Distillation,
+    Evaluation,
+    Hint,
+    Painter,
+    Share,
+    evaluate_features,
+    measure_cost,
+    save_untrained,
+    score_styles,
+    train_features,
+)
 from creative.engines.features import evaluation as evaluation_module
+from creative.engines.features.styles import JUDGE_LAYERS
 from creative.engines.training import train
 from creative.models.features import Classifier, Features, load_classifier, load_features, untrained_features
 from creative.models.vgg import VGGConfig
 from creative.options.features import EvaluateFeaturesSettings, FeaturesSettings
-from creative.progress import Step, run
+from creative.progress import Engine, Step, run
 
 HINTS = (Hint("toy", "relu1", "relu1_1"), Hint("toy", "relu2", "relu2_1"))
 SHAPE = VGGConfig((8, 12), (1, 1), 5)
@@ -184,6 +196,44 @@ def test_cost_counts_what_is_kept_for_the_backward_pass() -> None:
     small, large = (measure_cost(features, size, repeats=1) for size in (32, 64))
     assert large.held_mb == pytest.approx(4 * small.held_mb, rel=0.2)
     assert small.forward_ms > 0
+
+
+def test_the_untouched_photo_and_the_painting_itself_score_as_they_must(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    photo, painting = (Image.fromarray(random.integers(0, 256, (80, 80, 3), np.uint8)) for _ in range(2))
+
+    def giving(picture: Image.Image) -> Painter:
+        def paint(photo: Image.Image, painting: Image.Image) -> Engine[Image.Image]:
+            yield Step(0, 1, preview=lambda: picture)
+            return picture
+
+        return paint
+
+    judge = untrained_features("squeezenet1_0", layers=JUDGE_LAYERS)
+    engine = score_styles([(photo, painting)], {"photo": giving(photo), "painting": giving(painting)}, judge)
+    found = run(engine)
+    assert (found["photo"].style, found["photo"].content) == (pytest.approx(1, abs=1e-4), pytest.approx(0, abs=1e-4))
+    assert (found["painting"].style, found["painting"].grain) == (pytest.approx(0, abs=1e-4), pytest.approx(1))
+    report = Evaluation(styles=found)
+    assert "| painting | 0.000 |" in str(report)
+    assert report.metrics()["photo_content"] == pytest.approx(0, abs=1e-4)
+
+
+def test_untrained_weights_are_a_network_and_repeat(tmp_path: Path) -> None:
+    first, second = (save_untrained(tmp_path / f"{number}.safetensors") for number in range(2))
+    assert first.read_bytes() == second.read_bytes()
+    maps = load_features(layers=["relu5_2"], weights=first)(torch.rand(1, 3, 64, 64))
+    assert maps["relu5_2"].std() > 0
+
+
+def test_photos_and_paintings_must_be_as_many(data: Path) -> None:
+    from apps.features import APP
+    from creative.options.features import EvaluateFeaturesInputs
+
+    measure = APP.actions[1]
+    inputs = EvaluateFeaturesInputs(data=(data,), photos=(data / "n00000000_a.png",))
+    with pytest.raises(ValueError, match="1 photos and 0 paintings"):
+        measure.start(inputs, EvaluateFeaturesSettings(), "cpu")
 
 
 def test_evaluation_of_the_bundled_network(data: Path, tmp_path: Path, shared_data: Path) -> None:

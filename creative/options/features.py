@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from creative.options.training import TrainingSettings
-from creative.settings import Field, Folder, Inputs, Settings, WeightsFile
+from creative.settings import Field, Folder, Inputs, PictureFile, Settings, WeightsFile
 
 BUNDLED = "bundled"
 
@@ -79,6 +79,11 @@ class EvaluateFeaturesInputs(FeaturesInputs):
         None, title="Network", description="The network's file; the bundled one if not given"
     )
 
+    photos: tuple[PictureFile, ...] = Field(
+        (), title="Photos", description="To be painted with it and with other networks, each in one of the paintings"
+    )
+    paintings: tuple[PictureFile, ...] = Field((), title="Paintings", description="As many as photos")
+
 
 class EvaluateFeaturesSettings(Settings):
     """What is measured, and how thoroughly."""
@@ -90,6 +95,7 @@ class EvaluateFeaturesSettings(Settings):
     speed_size: int = Field(
         512, ge=64, le=4096, title="Speed size", description="Side of the picture that speed is measured at, pixels"
     )
+    paint_size: int = Field(256, ge=64, le=1024, title="Painting size", description="Of the painted photos, pixels")
     repeats: int = Field(3, ge=1, le=100, title="Repeats", description="Of the time measurements; the fastest counts")
 
 

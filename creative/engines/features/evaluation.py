@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 from creative.data.pictures import (
@@ -22,7 +23,9 @@ from creative.data.pictures import (
 )
 from creative.device import choose_device
 from creative.engines.features.hints import HINTS, Hint, hint_layers, teacher_names
-from creative.models.features import Classifier, Features, load_classifier, untrained_features
+from creative.engines.features.styles import JUDGE_LAYERS, Painter, score_styles
+from creative.metrics import StyleQuality
+from creative.models.features import Classifier, Features, load_classifier, load_features, untrained_features
 from creative.options.features import BUNDLED, EvaluateFeaturesSettings
 from creative.progress import Step
 
@@ -77,6 +80,7 @@ class Evaluation:
     shares: dict[str, Share] = field(default_factory=dict)
     explained: dict[str, float] = field(default_factory=dict)
     costs: dict[str, Cost] = field(default_factory=dict)
+    styles: dict[str, StyleQuality] = field(default_factory=dict)
 
     def metrics(self) -> dict[str, float]:
         """The numbers by name."""
@@ -85,6 +89,8 @@ class Evaluation:
         for name, cost in self.costs.items():
             found |= {f"{name}_forward_ms": cost.forward_ms, f"{name}_backward_ms": cost.backward_ms}
             found |= {f"{name}_held_mb": cost.held_mb}
+        for name, score in self.styles.items():
+            found |= {f"{name}_style": score.style, f"{name}_content": score.content, f"{name}_grain": score.grain}
         return found
 
     def __str__(self) -> str:
@@ -97,6 +103,9 @@ class Evaluation:
             f"| {name} | {cost.forward_ms:.0f} | {cost.backward_ms:.0f} | {cost.held_mb:.0f} |"
             for name, cost in self.costs.items()
         ]
+        if self.styles:
+            lines += ["", "| painted with | style | content | grain |", "|---|---|---|---|"]
+        lines += [f"| {name} | {s.style:.3f} | {s.content:.3f} | {s.grain:.2f} |" for name, s in self.styles.items()]
         return "\n".join(lines)
 
 
@@ -106,6 +115,8 @@ def evaluate_features(
     *,
     network: Path | None = None,
     teachers: Mapping[str, Path | None] | None = None,
+    pairs: Sequence[tuple[Image.Image, Image.Image]] = (),
+    painters: Mapping[str, Painter] | None = None,
     cache: Path = Path("out/evaluate-features"),
     device: str = "auto",
 ) -> Generator[Step, None, Evaluation]:
@@ -120,6 +131,8 @@ def evaluate_features(
         settings: sizes.
         network: a file made by ``train_features``; None: the bundled one.
         teachers: weights files by the teacher's name; None finds them.
+        pairs: photos and paintings, if style transfer is to be measured.
+        painters: what paints them, by name; judged by the teacher SqueezeNet.
         cache: a folder for decoded pictures.
         device: where to compute.
 
@@ -136,7 +149,20 @@ def evaluate_features(
         name: load_classifier(name, layers=hint_layers(name), weights=files.get(name), device=chosen)
         for name in teacher_names()
     }
-    return _evaluate(fit_files, held_out_files, student, loaded, settings, Path(cache), chosen)
+    evaluation = _evaluate(fit_files, held_out_files, student, loaded, settings, Path(cache), chosen)
+    if not pairs or not painters:
+        return evaluation
+    judge = load_features("squeezenet1_0", layers=JUDGE_LAYERS, weights=files.get("squeezenet1_0"), device=chosen)
+    return _with_styles(evaluation, score_styles(pairs, painters, judge))
+
+
+def _with_styles(
+    first: Generator[Step, None, Evaluation], second: Generator[Step, None, dict[str, StyleQuality]]
+) -> Generator[Step, None, Evaluation]:
+    evaluation = yield from first
+    evaluation.styles = yield from second
+    yield Step(1, 1, evaluation.metrics())
+    return evaluation
 
 
 def _evaluate(
