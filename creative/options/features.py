@@ -15,11 +15,11 @@ from creative.settings import Field, Folder, Inputs, PictureFile, Settings, Weig
 BUNDLED = "bundled"
 
 
-def _vgg(*convolutions: int) -> Iterator[str]:
+def _vgg(*convolutions: int, last_pool: bool = True) -> Iterator[str]:
     for stage, count in enumerate(convolutions, 1):
         for number in range(1, count + 1):
             yield from (f"conv{stage}_{number}", f"relu{stage}_{number}")
-        if stage < len(convolutions) or count > 2:
+        if stage < len(convolutions) or last_pool:
             yield f"pool{stage}"
 
 
@@ -46,7 +46,7 @@ _INCEPTION = "conv1a conv2a conv2b pool1 conv3b conv4a pool2 mixed5b mixed5c mix
 _INCEPTION += " mixed6e mixed7a mixed7b mixed7c"
 
 LAYERS: dict[str, tuple[str, ...]] = {
-    BUNDLED: tuple(_vgg(2, 2, 3, 3, 2)),
+    BUNDLED: tuple(_vgg(2, 2, 3, 3, 2, last_pool=False)),
     "vgg16": tuple(_vgg(2, 2, 3, 3, 3)),
     "vgg19": tuple(_vgg(2, 2, 4, 4, 4)),
     "squeezenet1_0": tuple(_squeezenet(4, 8)),
