@@ -11,6 +11,7 @@ import bisect
 import hashlib
 import json
 import math
+import os
 import re
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -128,7 +129,7 @@ def pack_pictures(
         return PackedPictures(pixels, kept, [tuple(shape) for shape in found["shapes"]], skipped)
     cache.mkdir(parents=True, exist_ok=True)
     places, shapes, bad = [], [], []
-    partial = pixels.with_suffix(".part")
+    partial = pixels.with_suffix(f".{os.getpid()}.part")  # several processes may decode at once
     try:
         with partial.open("wb") as out:
             for place, file in enumerate(files):
@@ -149,7 +150,7 @@ def pack_pictures(
     finally:
         partial.unlink(missing_ok=True)
     about = {"places": places, "shapes": shapes, "skipped": [[str(path), reason] for path, reason in bad]}
-    beside = index.with_suffix(".json.part")
+    beside = index.with_suffix(f".{os.getpid()}.part")
     beside.write_text(json.dumps(about), encoding="utf-8")
     beside.replace(index)
     told = f"; skipped {len(bad)} that cannot be read, {bad[0][0].name} first" if bad else ""

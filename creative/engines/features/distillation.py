@@ -45,6 +45,8 @@ def train_features(
 ) -> Generator[Step, None, Path]:
     """Train the feature network on folders of pictures; returns the file of the finished network.
 
+    Under ``torchrun`` each process normalises its own part of the batch, so that results differ with their number.
+
     Args:
         data: folders; what is held out of them says ``creative.data.pictures.split_pictures``.
         settings: of the training; None, the defaults, is the recipe of the bundled network.
