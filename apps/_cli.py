@@ -7,15 +7,12 @@ Each message is one sentence on stderr. Exit status: 0 done, 1 failed, 2 for wha
 
 from __future__ import annotations
 
-import os
-import sys
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads starve one another
-
 import dataclasses
 import difflib
+import os
 import re
 import shutil
+import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -366,7 +363,3 @@ def _find(words: list[str]) -> tuple[Verb, list[str]]:
     if first.startswith("-"):
         raise UsageError(f"A verb comes first, not {first}: `creative --help` lists what there is.")
     raise UsageError(f"There is no verb {first!r}: {hint}")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -194,7 +194,7 @@ def _tell(original: Path, repeated: Path, same: bool, found: Sequence[str], pixe
     for sentence in found:
         print(f"  {sentence}", file=sys.stderr)
     if not found:
-        print("  Nothing that the file records differs.", file=sys.stderr)
+        print("  Nothing that the file records differs; the program itself may have changed since.", file=sys.stderr)
     if pixels is not None:
         told = "The pixels are the same" if pixels == 0 else f"The largest difference of a pixel is {pixels} of 255"
         print(f"  {told}.", file=sys.stderr)

@@ -86,13 +86,11 @@ def demo(options: Any) -> int:
     reports, after = [], []
     for number, job in enumerate(JOBS, 1):
         inputs = job.inputs(folder)
-        screen.say(
-            f"{number} of {len(JOBS)}: {job.title}: creative {job.verb} {_words(inputs)} {_flags(job.settings)}".rstrip()
-        )
+        command = f"creative {job.verb} {_words(inputs)} {_flags(job.settings)}".rstrip()
+        screen.say(f"{number} of {len(JOBS)}: {job.title}: {command}")
+        engine = perform(job.action, inputs, job.settings, device=options.device, out=f"{folder}/")
         try:
-            saved = follow(
-                perform(job.action, inputs, job.settings, device=options.device, out=f"{folder}/"), screen, job.verb
-            )
+            saved = follow(engine, screen, job.verb)
         except Stopped as stop:
             kept = f"; the last preview is kept in {stop.saved.path}" if stop.saved else ""
             print(f"Stopped{kept}.", file=sys.stderr)

@@ -105,7 +105,7 @@ def test_what_differs_is_told(creative: Creative, result: Path) -> None:  # noqa
     report = creative("replay", result, "--json").json
     assert not report["same"]
     assert report["largest_pixel_difference"] > 0
-    assert "Nothing that the file records differs." in creative("replay", result).err
+    assert "Nothing that the file records differs;" in creative("replay", result).err
 
 
 def test_a_recoded_file_is_told(creative: Creative, result: Path) -> None:  # noqa: F811
