@@ -230,6 +230,8 @@ class Objective:
 
     def _core(self, picture: Tensor, tile: Tile, part: Tensor | None = None) -> dict[str, Tensor]:
         """A tile's share of each map; ``part`` is the tile with its halo, where a gradient is wanted of it."""
+        if len(self.tiles) == 1:  # nothing to cut, and a cut would cost a copy in the graph
+            return self.maps(picture)
         seen = picture[(..., *tile.outer)] if part is None else part
         return self.maps.core(self.maps(seen), tile, self.size)
 
@@ -243,7 +245,7 @@ class Objective:
                 if self.kind == "sliced":
                     seen[-1][layer] = projections(core[layer], self.axes[layer], mask)
                 else:
-                    seen[-1][layer] = moments(core[layer], mask)
+                    seen[-1][layer] = moments(core[layer], mask, means=self.kind == "moments")
         return seen
 
     def _mask(self, aim: int, layer: str, index: int, like: Tensor) -> Tensor:
