@@ -37,7 +37,7 @@ def parse(verb: Verb, words: Sequence[str]) -> tuple[Any, Any, Options]:
     if "-h" in words or "--help" in words:
         print(help_text(verb), end="")
         raise SystemExit(0)
-    call = _call_class(verb, [("words", "WORD...", "")])
+    call = _call_class(verb, [("words_without_flag", "WORD...", "")])
     try:
         found, unknown = tyro.cli(
             call, prog=f"creative {verb.name}", args=list(words), return_unknown_args=True, console_outputs=False
@@ -49,7 +49,7 @@ def parse(verb: Verb, words: Sequence[str]) -> tuple[Any, Any, Options]:
             raise UsageError(_unknown_flag(verb, word))
     values = vars(found)
     values = {**values, **vars(values.pop("advanced")), **vars(values.pop("general"))}
-    values |= _positional(verb, [*values.pop("words", ()), *unknown])
+    values |= _positional(verb, [*values.pop("words_without_flag", ()), *unknown])
     _check_given(verb, values)
     records: list[Any] = []
     for record in (verb.inputs, verb.settings, Options):

@@ -117,7 +117,7 @@ def _studio(inputs: NoInputs, settings: StudioSettings, options: Options) -> int
 
 
 def _weights(inputs: WeightsInputs, settings: NoSettings, options: Options) -> int:
-    from apps._terminal import get_weights, list_weights
+    from apps._weights import get_weights, list_weights
 
     words = inputs.get
     if not words:

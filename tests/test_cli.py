@@ -319,6 +319,19 @@ def test_ctrl_c_keeps_the_last_preview(photo_file: Path, tmp_path: Path, number:
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["photo-tint-stopped.png"]
 
 
+def test_ctrl_c_leaves_a_training_run_to_go_on(tmp_path: Path) -> None:
+    job = _started(tmp_path, "grow", "tree", "--height", "9", "--pause", "0.5", "--progress")
+    assert job.stderr is not None
+    said = ""
+    while "1/9" not in said and job.poll() is None:
+        said += job.stderr.read(1)
+    job.send_signal(signal.SIGINT)
+    _, err = job.communicate(timeout=20)
+    assert job.returncode == 130
+    assert "Stopped; the same command goes on from what is in out/grow-tree." in err
+    assert (tmp_path / "out/grow-tree/stopped").is_file()
+
+
 def test_two_processes_at_once(photo_file: Path, tmp_path: Path) -> None:
     jobs = [_started(tmp_path, "tint", str(photo_file), "red", "--seed", str(seed)) for seed in (1, 2)]
     outs = {job.communicate(timeout=60)[0].strip() for job in jobs}
