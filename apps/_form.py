@@ -136,7 +136,7 @@ def _number(field: Description, texts: Mapping[str, Any]) -> Widget:
         dice.click(None, None, number, js="() => Math.floor(Math.random() * 4294967296)", api_visibility="private")
         return _single(field, number)
     if field.optional:  # a number box cannot be empty
-        box = gr.Textbox(**texts, value=_text(field.default), placeholder="As it comes", max_lines=1)
+        box = gr.Textbox(**texts, value=_text(field.default), placeholder="None", max_lines=1)
         return _single(field, box, lambda text: next(iter(_unlisted(field.type)(text)), None), _text)
     step = field.step or (1 if whole else None)
     if low is not None and high is not None and field.widget != "number":
@@ -361,8 +361,9 @@ class _Form:
             try:
                 for view in watch(self.action, lambda: self._read(values), self.output, owner, SITE):
                     yield {self.outputs[name]: value for name, value in view.items()}
-            except JobError as problem:  # shown by the browser, raised by gradio's client
-                raise gr.Error(html.escape(str(problem), quote=False), print_exception=False) from None
+            except JobError as problem:  # the page says it already; for those who call it from a program
+                sentence = html.escape(str(problem), quote=False)
+                raise gr.Error(sentence, visible=False, print_exception=False) from None
 
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         names = ["request"]

@@ -224,7 +224,9 @@ def test_a_user_needs_a_password_and_a_port_can_be_taken(monkeypatch: pytest.Mon
         serve(page, StudioSettings(user="ann"))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(StudioError, match=str(port)):
+        with pytest.raises(
+            StudioError, match=rf"Port {port} of 127.0.0.1 cannot be listened on \(address already in use\);"
+        ):
             serve(page, StudioSettings(port=port))
 
 

@@ -138,6 +138,8 @@ def test_wrong_input_is_told_and_the_form_keeps_its_values(visit: Visit, photo: 
     fill(page, "Longest side", 96)
     start(page)
     assert "photo" in status(page, "failed")
+    page.wait_for_timeout(300)
+    assert page.locator(".toast-body").count() == 0, "told twice"
 
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(photo.read_bytes()[:1500])
