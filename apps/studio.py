@@ -179,7 +179,7 @@ def _listen(host: str, port: int, tries: int) -> socket.socket:
             return socket.create_server((host, number), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         except OSError as error:
             problem = error
-    reason = os.strerror(problem.errno).lower() if (problem.errno or 0) > 0 else problem.strerror
+    reason = os.strerror(problem.errno).lower() if problem.errno and problem.errno > 0 else problem.strerror
     raise StudioError(f"Port {port} of {host} cannot be listened on ({reason}); choose another with --port.")
 
 
