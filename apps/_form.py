@@ -180,7 +180,7 @@ def _style(field: Description) -> Widget:
     )  # fmt: skip
     own = gr.Image(
         label=f"{field.title} of your own", type="filepath", sources=["upload", "clipboard"], height=130, buttons=[],
-        placeholder="A painting of your own\ndrop, paste or click", elem_classes=["picture", "own"],
+        placeholder="A painting of your own: drop, paste or click", elem_classes=["picture", "own"],
     )  # fmt: skip
     own.preprocess = _path
     presets.input(None, None, own, js="() => null", api_visibility="private")

@@ -67,6 +67,12 @@ def _file(path: Path, kind: str) -> Path:
     if path.parts and path.parts[0] in {"http:", "https:"}:
         raise SettingsError(f"{path.name} is on the web, and nothing is fetched from there: download it first.")
     if not path.exists():
+        from creative.weights import list_presets
+
+        if str(path) in list_presets():
+            raise SettingsError(
+                f"There is no file {path}; it is a style, and only the last word is one: --more-styles mixes several."
+            )
         raise SettingsError(f"There is no {'folder' if kind == 'folder' else 'file'} {path}.")
     if kind == "folder" and not path.is_dir():
         raise SettingsError(f"{path} is not a folder.")

@@ -100,6 +100,13 @@ def test_told_in_a_sentence(here: Creative, words: str, sentence: str) -> None:
     refused(here("style", *words.split(), *(() if "--size" in words else QUICK)), sentence)
 
 
+def test_two_presets_in_a_row_are_explained(here: Creative, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("creative.weights.list_presets", lambda: ["dusk", "dawn"])
+    refused(
+        here("style", "photo.jpg", "dusk", "painting.png", *QUICK), "dusk; it is a style, and only the last word is one"
+    )
+
+
 def test_unreadable_and_unwritable(here: Creative, monkeypatch: pytest.MonkeyPatch) -> None:
     refused(
         here("style", "photo.jpg", "painting.png", *QUICK, "-o", "/proc/nowhere/"), "Could not write /proc/nowhere/"
