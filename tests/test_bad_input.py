@@ -239,3 +239,80 @@ def test_a_time_budget_is_replayed(here: Creative) -> None:
     report = here("style", "photo.jpg", "painting.png", "--size", "64", "--seconds", "1.5", "--json").json
     said = here("replay", report["output"])
     assert said.code == 0, said.err
+
+
+# On the page ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def form() -> Any:
+    """The form that paints, as the page has it."""
+    gr = pytest.importorskip("gradio")
+    from apps import _form, style_transfer
+
+    with gr.Blocks():
+        return _form._Form(style_transfer.APP.actions[0], Path("out"), "")
+
+
+def filled(form: Any, **values: Any) -> list[Any]:
+    """What the form's components hold where somebody has filled some of them."""
+    held: list[Any] = []
+    for widget in form.widgets:
+        names = [widget.field.name, *(f"{widget.field.name}_picture" for _ in widget.components[1:])]
+        held += [values.get(name, part.value) for name, part in zip(names, widget.components, strict=True)]
+    return held
+
+
+def start(form: Any, **values: Any) -> tuple[str, str]:
+    """Click the button: the last status line, and the error's sentence if there was one."""
+    from apps._jobs import MACHINE
+    from apps._watch import JobError, watch
+
+    held = filled(form, **({"photo": "photo.jpg", "style_picture": "painting.png", "size": 64} | values))
+    said, wrong = "", ""
+    try:
+        for view in watch(form.action, lambda: form._read(held), Path("out"), "me", Path("site")):
+            said = view["status"]
+    except JobError as problem:
+        wrong = str(problem)
+    assert len(MACHINE) == 0
+    return said, wrong
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"photo": None}, "Please give a photo first."),
+        ({"style": None, "style_picture": None}, "Please give a style first."),
+        ({"photo": "empty.jpg"}, "empty.jpg is empty."),
+        ({"photo": "text.jpg"}, "text.jpg is not a picture"),
+        ({"photo": "cut.jpg"}, "cut.jpg is damaged or cut short"),
+        ({"style_picture": "cut.jpg"}, "cut.jpg is damaged or cut short"),
+        ({"photo": "bomb.png"}, "million are allowed"),
+        ({"style": "starry-nihgt", "style_picture": None}, "There is no preset called 'starry-nihgt'."),
+        ({"size": 63}, "size must be at least 64, but is 63"),
+        ({"size": 8193}, "size must be at most 8192, but is 8193"),
+        ({"size": 70.5}, "size"),
+        ({"seconds": "soon"}, "seconds must be a number, but is 'soon'"),
+        ({"total_variation": float("nan")}, "total_variation must be a finite number, but is nan"),
+        ({"style_weights": "nan"}, "style_weights must be a finite number, but is nan"),
+        ({"style_layers": "relu9_1"}, "relu9_1"),
+        ({"mask": "mask.png"}, "another shape than the photo's"),
+        ({"network": "vgg19"}, "creative weights get vgg19"),
+        ({"network_weights": "text.jpg"}, "text.jpg"),
+    ],
+)
+def test_the_page_tells_it_too(here: Creative, form: Any, values: dict[str, Any], sentence: str) -> None:
+    make_bad_files()
+    said, wrong = start(form, **values)
+    assert sentence in wrong
+    assert len(wrong.splitlines()) == 1
+    assert "failed" in said
+    assert not list(Path.cwd().glob("out/*"))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 4000)])
+def test_odd_sizes_on_the_page(here: Creative, form: Any, size: tuple[int, int]) -> None:
+    Image.new("RGB", size, "orange").save("odd.png")
+    said, wrong = start(form, photo="odd.png", iterations="1", scales="1")
+    assert "pixels" in wrong if wrong else "Done" in said
