@@ -120,8 +120,10 @@ def facts(provenance: Provenance, defaults: Mapping[str, Any]) -> str:
         for name, given in provenance.inputs.items()
     ]
     for name, value in provenance.settings.items():
+        value = tuple(value) if isinstance(value, list) else value  # JSON knows no tuples
         if name == "seed" or value != defaults.get(name):
-            rows.append((name.replace("_", " "), str(value)))
+            told = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            rows.append((name.replace("_", " "), told))
     items = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>" for name, value in rows if value)
     return f'<dl class="facts">{items}</dl>'
 

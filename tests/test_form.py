@@ -384,3 +384,16 @@ def test_past_results_are_found_newest_first_and_strangers_left_out(tmp_path: Pa
     assert Path(served(dreams[0].path, tmp_path / "site")).read_bytes() == dreams[0].path.read_bytes()
     with Image.open(thumbnail(dreams[0].path, tmp_path / "site", side=100)) as small:
         assert small.size == (100, 67)
+
+
+def test_what_is_told_of_a_result_is_what_was_not_usual() -> None:
+    from apps._gallery import facts
+    from creative.provenance import describe_run
+
+    made = describe_run("dream", EverySettings(size=77, counts=(3, 4)))
+    made = type(made).model_validate(made.model_dump(mode="json"))
+    told = facts(made, {name: field.default for name, field in FIELDS.items()})
+    assert told.count("<dt>") == 3
+    assert "<dt>counts</dt><dd>3, 4</dd>" in told
+    assert "<dt>size</dt><dd>77</dd>" in told
+    assert "<dt>seed</dt><dd>0</dd>" in told
