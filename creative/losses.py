@@ -52,7 +52,7 @@ class Moments:
     def covariance(self) -> Tensor:
         """(C, C), of the population."""
         mean = self.mean
-        return self.gram - torch.outer(mean, mean)
+        return torch.addmm(self.gram, mean[:, None], mean[None], alpha=-1)
 
     def __add__(self, other: Moments) -> Moments:
         return Moments(self.count + other.count, self.first + other.first, self.second + other.second)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from creative.engines.style_transfer.objective import Aim, Maps, Objective
+from creative.engines.style_transfer.objective import Aim, Maps, Objective, framed
 from creative.losses import directions, projections
 from creative.models.features import untrained_features
 
@@ -102,10 +102,9 @@ def test_gradient_is_that_of_finite_differences(kind: str) -> None:
     towards = gradient / gradient.norm()
 
     def loss(step: float) -> float:
-        seen = maps(point + step * towards)
-        core = maps.core(seen, goal.tiles[0], size)
-        style_loss = goal._style(goal._see(core, 0))
-        return float(style_loss + goal._rest(point + step * towards, core, 0)[0])
+        moved = framed(point + step * towards, goal.frame)
+        core = maps(moved)
+        return float(goal._style(goal._see(core, 0)) + goal._rest(moved, core, 0)[0])
 
     slope = (loss(1e-5) - loss(-1e-5)) / 2e-5
     assert slope == pytest.approx(gradient.norm().item(), rel=1e-3)

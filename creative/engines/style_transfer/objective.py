@@ -22,6 +22,9 @@ from creative.models.features import Features
 from creative.style_presets import PIXELS
 
 Seen = Moments | Tensor
+FRAME = 8
+"""Pixels of its own reflection around a picture: networks pad with zeros, and what they see there would come out as a
+coloured rim."""
 NEARNESS = 0.1
 """Share of the style's own square in what a distance is measured by; see ``Objective._scales``."""
 
@@ -110,8 +113,7 @@ class Objective:
         kind: of the style's loss: gram, moments or sliced.
         axes: by layer, what a sliced loss projects on: (C, K).
         tile: side of the tiles; 0 for the whole picture at once.
-        frame: pixels of the picture's own reflection around it: networks pad with zeros, and what they see there would
-            come out as a coloured rim.
+        frame: pixels of reflection around the picture.
     """
 
     def __init__(
@@ -128,12 +130,12 @@ class Objective:
         kind: str = "gram",
         axes: Mapping[str, Tensor] | None = None,
         tile: int = 0,
-        frame: int = 0,
+        frame: int = FRAME,
     ) -> None:
         self.frame = min(frame, min(size) - 1)
         self.maps, self.kind, self.axes = maps, kind, axes or {}
         self.size = size[0] + 2 * self.frame, size[1] + 2 * self.frame
-        self.aims = [replace(aim, mask=_framed(aim.mask, self.frame)) if aim.mask is not None else aim for aim in aims]
+        self.aims = [replace(aim, mask=framed(aim.mask, self.frame)) if aim.mask is not None else aim for aim in aims]
         self.style_layers = _shares(style_layers)
         self.content_layers = _shares(content_layers) if content is not None and content_weight else {}
         self.content_weight, self.smoothness = content_weight, smoothness
@@ -142,7 +144,8 @@ class Objective:
         self._content: list[dict[str, Tensor]] = []
         self._content_square: dict[str, Tensor] = {}
         assert kind != "sliced" or len(self.tiles) == 1, "a sliced loss does not add up over tiles"
-        seen = self._see_content(_framed(content, self.frame)) if content is not None else None
+        self.targets = [{layer: self._compared(aim.seen[layer]) for layer in self.style_layers} for aim in self.aims]
+        seen = self._see_content(framed(content, self.frame)) if content is not None else None
         self.scales = self._scales(seen)
 
     # --- what is done once ---
@@ -168,12 +171,13 @@ class Objective:
         and for any pair, and the weights mean the same everywhere.
         """
         scales: list[dict[str, list[Tensor]]] = []
-        for index, aim in enumerate(self.aims):
+        for index in range(len(self.aims)):
             scales.append({})
             for layer in self.style_layers:
-                far = self._distances(_nothing(aim.seen[layer]), aim.seen[layer])
+                target = self.targets[index][layer]
+                far = self._distances([torch.zeros_like(values) for values in target], target)
                 if content is not None:
-                    photo = self._distances(content[index][layer], aim.seen[layer])
+                    photo = self._distances(self._compared(content[index][layer]), target)
                     far = [p + NEARNESS * f for p, f in zip(photo, far, strict=True)]
                 scales[-1][layer] = [1 / value.clamp(min=1e-12) for value in far]
         return scales
@@ -183,9 +187,9 @@ class Objective:
     def gradient(self, picture: Tensor) -> Generator[None, None, tuple[dict[str, float], Tensor]]:
         """The losses at a picture and their gradient; yields after each tile, so that the work can be stopped there."""
         picture = picture.detach().requires_grad_()
-        framed = _framed(picture, self.frame)
-        losses, slope = self._whole(framed) if len(self.tiles) == 1 else (yield from self._tiled(framed))
-        return losses, torch.autograd.grad(framed, picture, slope)[0] if self.frame else slope
+        whole = framed(picture, self.frame)
+        losses, slope = self._whole(whole) if len(self.tiles) == 1 else (yield from self._tiled(whole))
+        return losses, torch.autograd.grad(whole, picture, slope)[0] if self.frame else slope
 
     def _whole(self, picture: Tensor) -> tuple[dict[str, float], Tensor]:
         picture = picture.detach().requires_grad_()
@@ -266,23 +270,24 @@ class Objective:
 
     def _style(self, sums: Sequence[Mapping[str, Seen]]) -> Tensor:
         total = torch.zeros((), device=self.maps.device)
-        for aim, found, scales in zip(self.aims, sums, self.scales, strict=True):
+        for aim, found, targets, scales in zip(self.aims, sums, self.targets, self.scales, strict=True):
             for layer, weight in self.style_layers.items():
-                distances = self._distances(found[layer], aim.seen[layer])
+                distances = self._distances(self._compared(found[layer]), targets[layer])
                 terms = [distance * scale for distance, scale in zip(distances, scales[layer], strict=True)]
                 total = total + aim.weight * weight * torch.stack(terms).mean()
         return total
 
-    def _distances(self, one: Seen, other: Seen) -> list[Tensor]:
-        """Squared distances of what the style's loss compares."""
-        if isinstance(one, Tensor):
-            assert isinstance(other, Tensor)
-            return [sliced_wasserstein(one, other)]
-        assert isinstance(other, Moments)
-        if self.kind == "gram":
-            return [(one.gram - other.gram).square().sum()]
-        differences = one.mean - other.mean, one.covariance - other.covariance
-        return [difference.square().sum() for difference in differences]
+    def _compared(self, seen: Seen) -> list[Tensor]:
+        """What of a style is compared."""
+        if isinstance(seen, Tensor):
+            return [seen]
+        return [seen.gram] if self.kind == "gram" else [seen.mean, seen.covariance]
+
+    def _distances(self, one: Sequence[Tensor], other: Sequence[Tensor]) -> list[Tensor]:
+        """Squared distances of what is compared."""
+        if self.kind == "sliced":
+            return [sliced_wasserstein(one[0], other[0])]
+        return [(a - b).square().sum() for a, b in zip(one, other, strict=True)]
 
     def _rest(
         self, picture: Tensor, core: Mapping[str, Tensor], index: int, part: Tensor | None = None
@@ -297,7 +302,9 @@ class Objective:
         return self.content_weight * content + self.smoothness * rough, content
 
 
-def _framed(picture: Tensor, width: int) -> Tensor:
+def framed(picture: Tensor, width: int = FRAME) -> Tensor:
+    """A picture (1, C, H, W) with a frame of its own reflection, or as much of one as there can be."""
+    width = min(width, picture.shape[-1] - 1, picture.shape[-2] - 1)
     return F.pad(picture, (width,) * 4, mode="reflect") if width else picture
 
 
@@ -318,12 +325,6 @@ def _added(sums: list[dict[str, Seen]], seen: list[dict[str, Seen]]) -> list[dic
         return seen
     both = [(_additive(one), _additive(other)) for one, other in zip(sums, seen, strict=True)]
     return [{layer: one[layer] + other[layer] for layer in one} for one, other in both]
-
-
-def _nothing(like: Seen) -> Seen:
-    if isinstance(like, Tensor):
-        return torch.zeros_like(like)
-    return Moments(like.count, torch.zeros_like(like.first), torch.zeros_like(like.second))
 
 
 def _shares(weights: Mapping[str, float]) -> dict[str, float]:

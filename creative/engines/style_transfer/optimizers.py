@@ -59,16 +59,18 @@ class LBFGS:
     def __init__(self, smoothing: Smoothing, pairs: int = PAIRS) -> None:
         self.smoothing, self.pairs = smoothing, pairs
         self._steps: list[Tensor] = []  # differences of pictures,
-        self._bends: list[Tensor] = []  # and of their gradients
+        self._bends: list[Tensor] = []  # of their gradients,
+        self._scales: list[Tensor] = []  # and one over the product of the two
         self._before: tuple[Tensor, Tensor] | None = None
 
     def step(self, picture: Tensor, gradient: Tensor) -> Tensor:
         """The next picture, in [0, 1]."""
         if self._before is not None:
             step, bend = picture - self._before[0], gradient - self._before[1]
-            if (step * bend).sum() > 1e-12:  # else the curvature there is not positive
+            if (product := _dot(step, bend)) > 1e-12:  # else the curvature there is not positive
                 self._steps = [*self._steps, step][-self.pairs :]
                 self._bends = [*self._bends, bend][-self.pairs :]
+                self._scales = [*self._scales, 1 / product][-self.pairs :]
         self._before = (picture, gradient)
         direction = self._direction(gradient)
         if not self._steps:
@@ -78,17 +80,17 @@ class LBFGS:
 
     def _direction(self, gradient: Tensor) -> Tensor:
         direction, shares = gradient.clone(), []
-        pairs = [(s, b, 1 / (s * b).sum()) for s, b in zip(self._steps, self._bends, strict=True)]
+        pairs = list(zip(self._steps, self._bends, self._scales, strict=True))
         for step, bend, scale in reversed(pairs):
-            share = scale * (step * direction).sum()
-            direction -= share * bend
+            share = scale * _dot(step, direction)
+            direction.addcmul_(bend, share, value=-1)
             shares.append(share)
         direction = self.smoothing(direction)
         if pairs:
-            step, bend, _ = pairs[-1]
-            direction = direction * ((step * bend).sum() / (bend * self.smoothing(bend)).sum())
+            _, bend, scale = pairs[-1]
+            direction = direction / (scale * _dot(bend, self.smoothing(bend)))
         for (step, bend, scale), share in zip(pairs, reversed(shares), strict=True):
-            direction += step * (share - scale * (bend * direction).sum())
+            direction.addcmul_(step, share - scale * _dot(bend, direction))
         return direction
 
     def resize(self, size: tuple[int, int]) -> None:
@@ -96,14 +98,19 @@ class LBFGS:
         self._before = None
         self._steps = [resized(step, size) for step in self._steps]
         self._bends = [resized(bend, size) for bend in self._bends]
+        self._scales = [1 / _dot(step, bend) for step, bend in zip(self._steps, self._bends, strict=True)]
 
     def forget(self) -> None:
         """Start afresh: after a step that led astray."""
-        self._steps, self._bends, self._before = [], [], None
+        self._steps, self._bends, self._scales, self._before = [], [], [], None
 
     def result(self, picture: Tensor) -> Tensor:
         """What to show for the picture: itself."""
         return picture
+
+
+def _dot(one: Tensor, other: Tensor) -> Tensor:
+    return torch.dot(one.reshape(-1), other.reshape(-1))
 
 
 class Adam:

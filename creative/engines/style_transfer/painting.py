@@ -22,7 +22,7 @@ from torch import Tensor
 from creative.device import random_generator
 from creative.engines.style_transfer.colours import colour_moments, recoloured, with_lightness
 from creative.engines.style_transfer.job import Job, StyleError, checked_job
-from creative.engines.style_transfer.objective import Aim, Objective, Seen
+from creative.engines.style_transfer.objective import Aim, Objective, Seen, framed
 from creative.engines.style_transfer.optimizers import LBFGS, Adam, Smoothing, resized
 from creative.engines.style_transfer.plan import Clock, Scale
 from creative.images import fit, resize, source_of, to_image, to_tensor
@@ -35,8 +35,6 @@ from creative.style_presets import PIXELS, Preset
 CONTENT_WEIGHT, STRENGTH_RANGE = 0.2, 100.0
 """The content's weight at a strength of one half, and what it is divided by at 1 (and multiplied by at 0)."""
 SMOOTHING = 1.0
-FRAME = 8
-"""Pixels of reflection around the picture; see ``Objective``."""
 PROJECTIONS = 32
 NOISE = 0.15
 """Standard deviation of the noise that a texture starts from."""
@@ -99,6 +97,7 @@ def _paint(job: Job) -> Generator[Step, None, Image.Image]:
         picture = resized(picture, height_width).clamp_(0, 1)
         objective = _objective(job, scale, content, seen, axes)
         optimizer = _optimizer(job, scale, optimizer, height_width)
+        del content, seen
         while clock.goes_on(index, counts[index]):
             done = sum(counts)
             parts = objective.gradient(picture)
@@ -147,9 +146,9 @@ def _see(job: Job, style: Image.Image | Preset, scale: Scale, axes: Mapping[str,
         picture = recoloured(picture, colour_moments(_sized(job.content, fit(job.content.size, 256), job.device)))
     with torch.no_grad():
         if axes:
-            maps = job.maps(picture)
+            maps = job.maps(framed(picture))
             return {layer: projections(maps[layer], axes[layer]) for layer in job.style_layers}
-        return dict(job.maps.moments(picture, tuple(job.style_layers), job.tile))
+        return dict(job.maps.moments(framed(picture), tuple(job.style_layers), job.tile))
 
 
 def _start(
@@ -188,7 +187,6 @@ def _objective(
         kind=settings.style_loss,
         axes={layer: axis.to(job.device) for layer, axis in axes.items()},
         tile=job.tile if job.in_tiles(scale) else 0,
-        frame=FRAME,
     )
 
 

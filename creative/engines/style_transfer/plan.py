@@ -15,7 +15,7 @@ from creative.images import fit
 from creative.options.style_transfer import StylizeSettings
 
 COARSEST, RATIO = 128, math.sqrt(2)
-ITERATIONS = {"draft": 12, "good": 30, "best": 100}
+ITERATIONS = {"draft": 12, "good": 25, "best": 100}
 """At each size up to 512 pixels; fewer beyond, where what is left to do is fine detail."""
 FULL_SIZE = 512
 FEWEST = 4

@@ -11,7 +11,7 @@ from PIL import Image
 
 from creative.device import choose_device
 from creative.engines.style_transfer.job import STYLE_LAYERS, StyleError
-from creative.engines.style_transfer.objective import Maps
+from creative.engines.style_transfer.objective import Maps, framed
 from creative.engines.style_transfer.painting import stylize
 from creative.images import fit, resize, to_tensor
 from creative.models.features import load_features
@@ -51,7 +51,7 @@ def _make(
     for size in sizes:
         seen = to_tensor(resize(picture, fit(picture.size, size)), device)
         with torch.no_grad():
-            found = maps.moments(seen, maps.layers, 1024)
+            found = maps.moments(framed(seen), maps.layers, 1024)
         statistics[size] = {layer: values.normalised() for layer, values in found.items()}
         yield Step(len(statistics), total)
     title = settings.title or settings.name.replace("-", " ").capitalize()
