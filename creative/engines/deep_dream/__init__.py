@@ -1,0 +1,17 @@
+"""DeepDream: amplify in a picture what a network sees in it.
+
+Mordvintsev, Olah and Tyka, "Inceptionism: Going Deeper into Neural Networks" (Google Research Blog, 2015).
+
+    from creative import run
+    from creative.engines.deep_dream import dream
+
+    run(dream(open_image("clouds.jpg"))).save("dream.png")
+
+``dream`` is the algorithm; ``dream_zoom`` and ``dream_video`` apply it frame by frame. ``Objective`` is what grows, and
+its gradient, of a whole picture or exactly in tiles.
+"""
+
+from creative.engines.deep_dream.dream import Dreamer, dream, load_dreamer
+from creative.engines.deep_dream.objective import DreamError, Objective
+
+__all__ = ["DreamError", "Dreamer", "Objective", "dream", "load_dreamer"]
