@@ -1,4 +1,4 @@
-"""What an app is: a declaration that the command line and the page are both made from, and the one way to perform it."""
+"""What an app is: a declaration that both command line and page are made from, and the one way to perform it."""
 
 from __future__ import annotations
 
@@ -124,7 +124,11 @@ class _Job:
         if self.action.output in {"model", "folder"}:
             return Path(result) if result is not None else self.place.path
         made = self.provenance(result)
-        made = made.model_copy(update={"result": {**made.result, "job": self.key, **facts}})
+        words = results.words(self.inputs)
+        told = {**made.result, **({"given": words} if words else {}), "job": self.key, **facts}
+        made = made.model_copy(
+            update={"inputs": results.recorded(self.inputs), "result": told, "action": self.action.verb}
+        )
         return results.save(self.place, result, made, stopped=bool(facts))
 
     def provenance(self, result: Any) -> Provenance:
@@ -136,7 +140,7 @@ class _Job:
         info = getattr(result, "info", None) or {}
         made = info.get("provenance") or getattr(result, "provenance", None)
         if made is not None:
-            return made  # type: ignore[no-any-return]
+            return made
         sources = results.sources(self.inputs)
         device = choose_device(self.device)
         return describe_run(self.action.verb, self.settings, inputs=sources, device=device)

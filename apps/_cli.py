@@ -2,7 +2,7 @@
 
     creative style photo.jpg starry-night --size 768
 
-Each message is one sentence on stderr. Exit status: 0 done, 1 failed, 2 asked for something that cannot be, 130 stopped.
+Each message is one sentence on stderr. Exit status: 0 done, 1 failed, 2 for what cannot be done, 130 stopped.
 """
 
 from __future__ import annotations
@@ -14,146 +14,18 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning th
 
 import dataclasses
 import difflib
-import importlib
-import pkgutil
 import re
 import shutil
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from apps._app import Action, App
+from apps._verbs import Options, UsageError, Verb, verbs
 from creative import __version__
-from creative.options.studio import StudioSettings
-from creative.settings import Description, Field, Inputs, Record, SettingsError, WeightsFile, describe  # noqa: F401
+from creative.settings import Description, Record, SettingsError, describe
 
-
-class UsageError(ValueError):
-    """What was typed cannot be meant. The message is one sentence for a person."""
-
-
-class Options(Record):
-    """How to run a job: what every verb takes besides its own settings."""
-
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", title="Device", description="Where to compute")
-    out: str | None = Field(
-        None, title="Output", description="File or folder for the result; none: in out/, under a name of its own"
-    )
-    again: bool = Field(False, title="Again", description="Make it anew even if this very result is there")
-    json_report: bool = Field(False, title="JSON", description="One JSON object on stdout for other programs")
-    progress: bool = Field(False, title="Progress", description="Show progress even where stderr is no terminal")
-    quiet: bool = Field(False, title="Quiet", description="Say nothing but errors and the result")
-    debug: bool = Field(False, title="Debug", description="Show where an error comes from")
-
-
-class NoInputs(Inputs):
-    """Nothing is given."""
-
-
-class NoSettings(Record):
-    """Nothing is to be set."""
-
-
-class ReplayInputs(Inputs):
-    """The result to make again, and what it was made from if that lies elsewhere."""
-
-    file: Path = Field(title="File", description="A result of creative's, or the JSON beside it", positional=True)
-    input: tuple[Path, ...] = Field(
-        (), title="Input", description="What it was made from; none: looked for beside it and in this folder"
-    )
-
-
-class WeightsInputs(Inputs):
-    """A name to get, or nothing to list."""
-
-    get: tuple[str, ...] = Field((), title="get NAME", description="Download these weights", positional=True)
-
-
-@dataclasses.dataclass(frozen=True)
-class Verb:
-    """A word of the command line: an app's action, or one of the few that are not."""
-
-    name: str
-    group: str
-    summary: str
-    inputs: type[Record]
-    settings: type[Record]
-    run: Callable[[Any, Any, Options], int]
-    action: Action | None = None
-
-
-# The verbs -------------------------------------------------------------------------------------------------------------
-
-
-def apps() -> list[App]:
-    """The apps, found by their files."""
-    import apps as package
-
-    names = sorted(found.name for found in pkgutil.iter_modules(package.__path__) if not found.name.startswith("_"))
-    modules = [importlib.import_module(f"apps.{name}") for name in names if name not in {"studio", "demo"}]
-    return [module.APP for module in modules if isinstance(getattr(module, "APP", None), App)]
-
-
-def verbs() -> dict[str, Verb]:
-    """Every verb by its word or words."""
-    found = [_verb(app, action) for app in apps() for action in app.actions]
-    found += [
-        Verb("demo", "More", "Paint a first picture, offline.", NoInputs, NoSettings, _demo),
-        Verb("studio", "More", "Open all apps in the browser.", NoInputs, StudioSettings, _studio),
-        Verb("weights", "More", "List weights and style presets; `weights get NAME` downloads.", WeightsInputs,
-             NoSettings, _weights),
-        Verb("replay", "More", "Make a result again from what its file says, and compare.", ReplayInputs, NoSettings,
-             _replay),
-    ]  # fmt: skip
-    return {verb.name: verb for verb in found}
-
-
-def _verb(app: App, action: Action) -> Verb:
-    def run(inputs: Inputs, settings: Any, options: Options) -> int:
-        from apps._terminal import run_action
-
-        return run_action(action, inputs, settings, options)
-
-    return Verb(action.verb, app.title, action.summary, action.inputs, action.settings, run, action)
-
-
-def _demo(inputs: NoInputs, settings: NoSettings, options: Options) -> int:
-    from apps.demo import demo
-
-    return demo(options)
-
-
-def _studio(inputs: NoInputs, settings: StudioSettings, options: Options) -> int:
-    if options.out is not None:
-        settings = settings.changed(output=options.out)
-    from apps.studio import build_studio, every_app, serve
-
-    serve(build_studio(every_app(), settings.output), settings)
-    return 0
-
-
-def _weights(inputs: WeightsInputs, settings: NoSettings, options: Options) -> int:
-    from apps._terminal import get_weights, list_weights
-
-    words = inputs.get
-    if not words:
-        return list_weights(options)
-    if words[0] != "get" or len(words) < 2:
-        raise UsageError(
-            f"`creative weights` lists and `creative weights get NAME` downloads; {' '.join(words)!r} is neither."
-        )
-    return get_weights(words[1:], options)
-
-
-def _replay(inputs: ReplayInputs, settings: NoSettings, options: Options) -> int:
-    from apps._replay import replay
-
-    actions = {action.verb: action for app in apps() for action in app.actions}
-    return replay(inputs.file, inputs.input, actions, options)
-
-
-# Words to records --------------------------------------------------------------------------------------------------------
+# Words to records ---------------------------------------------------------------------------------------------------
 
 
 def parse(verb: Verb, words: Sequence[str]) -> tuple[Any, Any, Options]:
@@ -181,7 +53,8 @@ def parse(verb: Verb, words: Sequence[str]) -> tuple[Any, Any, Options]:
     values = vars(found)
     values = {**values, **vars(values.pop("advanced")), **vars(values.pop("general"))}
     values |= _positional(verb, [*values.pop("words", ()), *unknown])
-    records = []
+    _check_given(verb, values)
+    records: list[Any] = []
     for record in (verb.inputs, verb.settings, Options):
         given = {entry.name: _value(entry, values.get(entry.name)) for entry in describe(record)}
         try:
@@ -215,12 +88,12 @@ def _call_class(verb: Verb, positional: Sequence[tuple[str, str, str]]) -> Any:
     for group, entry in _fields(verb):
         if group != "positional":
             groups[group].append(_argument(entry, pairs=group != "general"))
-    nested = []
+    nested: list[Any] = []
     for name in ("advanced", "general"):
-        inner = dataclasses.make_dataclass(name.capitalize(), groups[name])
+        inner: Any = dataclasses.make_dataclass(name.capitalize(), groups[name])
         inner.__doc__ = None
-        nested.append((name, OmitArgPrefixes[inner], dataclasses.field(default_factory=inner)))  # type: ignore[misc]
-    outer = dataclasses.make_dataclass("Call", [*groups["basic"], *nested])
+        nested.append((name, Annotated[inner, OmitArgPrefixes], dataclasses.field(default_factory=inner)))
+    outer: Any = dataclasses.make_dataclass("Call", [*groups["basic"], *nested])
     outer.__doc__ = None
     return outer
 
@@ -235,7 +108,7 @@ def _argument(entry: Description, *, pairs: bool) -> tuple[str, Any, Any]:
         about["aliases"] = ["-o"]
     if entry.type is bool:
         kind = Annotated[bool, arg(**about)]
-        return entry.name, kind if pairs else FlagCreatePairsOff[kind], dataclasses.field(default=bool(entry.default))  # type: ignore[misc]
+        return entry.name, kind if pairs else FlagCreatePairsOff[kind], dataclasses.field(default=bool(entry.default))
     about["metavar"] = _metavar(entry) + ("..." if entry.many else "")
     if entry.many:
         return entry.name, Annotated[tuple[str, ...], arg(**about)], dataclasses.field(default=())
@@ -248,7 +121,7 @@ def _hint(entry: Description) -> str:
         return "(required)"
     low, high = entry.minimum, entry.maximum
     bounded = low is not None and high is not None and entry.widget != "seed"
-    parts = [f"{low:g} to {high:g}"] if bounded else []
+    parts = [f"{low:.10g} to {high:.10g}"] if bounded else []
     if entry.default not in (None, (), "") and entry.default is not False:
         parts.append(f"default: {_shown(entry.default)}")
     return f"({'; '.join(parts)})" if parts else ""
@@ -300,6 +173,16 @@ def _positional(verb: Verb, words: list[str]) -> dict[str, Any]:
     return found | dict(zip((entry.name for entry in after), tail, strict=False))
 
 
+def _check_given(verb: Verb, values: dict[str, Any]) -> None:
+    missing = [entry for _, entry in _fields(verb) if entry.required and values.get(entry.name) in (None, ())]
+    names = [_word(entry).rstrip(".") if entry.positional else _flag(entry) for entry in missing]
+    if len(missing) == 1:
+        raise UsageError(f"{names[0]} is missing ({_lowered(missing[0].description)}).")
+    if missing:
+        listed = f"{', '.join(names[:-1])} and {names[-1]}"
+        raise UsageError(f"{listed} are missing; it is `creative {verb.name} {_call(verb)}`.")
+
+
 def _value(entry: Description, given: Any) -> Any:
     """Words as numbers where they are some; None for what was not given."""
     if given is None or given == () or isinstance(given, bool):
@@ -321,14 +204,14 @@ def _one(entry: Description, word: str) -> Any:
     return word
 
 
-# What to say when it cannot be meant --------------------------------------------------------------------------------------
+# What to say when it cannot be meant --------------------------------------------------------------------------------
 
 
 def _as_flags(message: str, record: type[Record]) -> str:
     """The settings' sentence with the flags as they are typed."""
     for entry in describe(record):
         typed = _word(entry).strip("[].") if entry.positional else _flag(entry)
-        message = re.sub(rf"(^|(?<=\. )){entry.name}(?= must | is missing|: )", typed, message)
+        message = re.sub(rf"(^|(?<=\. )){entry.name}(?= must | cannot | is missing|: )", typed, message)
     return message
 
 
@@ -351,7 +234,7 @@ def _unknown_flag(verb: Verb, word: str) -> str:
 
 def _lacking(verb: Verb, words: Sequence[str]) -> str:
     """Why tyro could not read the words: a flag without its value, or a value where none goes."""
-    flags = {flag: entry for flag, entry in _flags(verb).items()} | {"-o": None}
+    flags = dict(_flags(verb)) | {"-o": None}
     for word, following in zip(words, [*words[1:], "--"], strict=True):
         name, _, value = word.replace("_", "-").partition("=")
         entry = flags.get(name)
@@ -364,7 +247,7 @@ def _lacking(verb: Verb, words: Sequence[str]) -> str:
     )
 
 
-# Help -------------------------------------------------------------------------------------------------------------------
+# Help ---------------------------------------------------------------------------------------------------------------
 
 
 def help_text(verb: Verb) -> str:
@@ -380,20 +263,23 @@ def help_text(verb: Verb) -> str:
 
         if names := list_presets():
             about += f"\n\nPresets: {', '.join(names)}."
-    text = io.StringIO()
+
+    class Text(io.StringIO):
+        """Pretends to be stdout, so that tyro draws for what reads it in the end."""
+
+        encoding = sys.stdout.encoding
+        isatty = sys.stdout.isatty
+
+    text = Text()
     with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
         words = [
             (entry.name, _word(entry), entry.description) for group, entry in _fields(verb) if group == "positional"
         ]
         tyro.cli(_call_class(verb, words), prog=f"creative {verb.name}", description=about, args=["--help"])
     usage = " ".join(word for _, word, _ in words)
-    return re.sub(
-        r"usage:.*?\n\n",
-        f"usage: creative {verb.name} {usage} [OPTIONS]\n\n".replace("  ", " "),
-        text.getvalue(),
-        count=1,
-        flags=re.S,
-    )
+    usage = f"usage: creative {verb.name} {usage} [OPTIONS]".replace("  ", " ")
+    after_usage = text.getvalue().partition("\n\n")[2]
+    return re.sub(r" +$", "", f"{usage}\n\n{after_usage}", flags=re.M)
 
 
 def overview() -> str:
@@ -403,7 +289,8 @@ def overview() -> str:
     lines += ["usage: creative VERB ... [--help]", ""]
     groups: dict[str, list[Verb]] = {}
     for verb in verbs().values():
-        groups.setdefault(verb.group, []).append(verb)
+        groups.setdefault("Training" if " " in verb.name else verb.group, []).append(verb)
+    groups = {name: groups[name] for name in sorted(groups, key=lambda name: (name == "More", name == "Training"))}
     calls = {verb.name: f"{verb.name} {_call(verb)}".strip() for group in groups.values() for verb in group}
     width = max(map(len, calls.values())) + 4
     columns = max(60, min(110, shutil.get_terminal_size().columns))
@@ -425,7 +312,7 @@ def _call(verb: Verb) -> str:
     return " ".join([*(_word(entry) for group, entry in _fields(verb) if group == "positional"), *required])
 
 
-# The entry --------------------------------------------------------------------------------------------------------------
+# The entry ----------------------------------------------------------------------------------------------------------
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -433,13 +320,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     name = "creative"
     try:
-        if not words or words[0] in {"-h", "--help", "help"} and len(words) == 1:
+        if not words or (words[0] in {"-h", "--help", "help"} and len(words) == 1):
             print(overview(), end="")
             return 0
         if words[0] in {"-V", "--version", "version"}:
             print(f"creative {__version__}")
             return 0
-        verb, rest = _find(words[1:] + ["--help"] if words[0] == "help" else words)
+        verb, rest = _find([*words[1:], "--help"] if words[0] == "help" else words)
         name += f" {verb.name}"
         inputs, settings, options = parse(verb, rest)
         return verb.run(inputs, settings, options)

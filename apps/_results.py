@@ -14,7 +14,7 @@ from typing import Any
 
 from apps._app import Action
 from creative.files import check_writable, explain, file_sha256, replacing
-from creative.provenance import Provenance, ProvenanceError, read_provenance, sidecar_path, write_sidecar
+from creative.provenance import Provenance, ProvenanceError, Source, read_provenance, sidecar_path, write_sidecar
 from creative.settings import Inputs, Settings, SettingsError, describe
 
 OUT = Path("out")
@@ -26,7 +26,7 @@ class OutputError(ValueError):
     """A result cannot be saved where it should be. The message is one sentence for a person."""
 
 
-# What goes in ---------------------------------------------------------------------------------------------------------
+# What goes in -------------------------------------------------------------------------------------------------------
 
 
 def files(inputs: Inputs) -> dict[str, list[Path]]:
@@ -90,6 +90,23 @@ def sources(inputs: Inputs) -> dict[str, list[dict[str, str]]]:
     }
 
 
+def recorded(inputs: Inputs) -> dict[str, list[Source]]:
+    """The same for provenance, under the names of the fields, by which a repetition finds them."""
+    return {name: [Source(**source) for source in found] for name, found in sources(inputs).items() if found}
+
+
+def words(inputs: Inputs) -> dict[str, Any]:
+    """What else was given: texts and numbers that are no files, where they are not the usual ones."""
+    values = inputs.model_dump(mode="json")
+    plain = [entry for entry in describe(type(inputs)) if entry.file is None]
+    return {entry.name: values[entry.name] for entry in plain if getattr(inputs, entry.name) != entry.default}
+
+
+def has_folders(inputs: Inputs) -> bool:
+    """Whether what goes in is more than files, so that nobody can say whether it is the same as last time."""
+    return any(entry.file == "folder" and getattr(inputs, entry.name) for entry in describe(type(inputs)))
+
+
 def job_key(action: Action, inputs: Inputs, settings: Settings) -> str:
     """What makes two jobs the same: verb, settings and the content of everything that goes in; sixteen digits."""
     given: dict[str, Any] = inputs.model_dump(mode="json")
@@ -118,7 +135,7 @@ def is_result_of(path: Path, key: str, inputs: Inputs) -> bool:
     return True
 
 
-# Where it goes --------------------------------------------------------------------------------------------------------
+# Where it goes ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,15 +211,15 @@ def is_folder(out: str | Path) -> bool:
 
 
 def result_name(action: Action, inputs: Inputs) -> str:
-    """``cat.jpg`` in the style ``starry-night`` as ``cat-starry-night``; ``starry-night-texture`` where one thing is given."""
+    """``cat.jpg`` in the style ``starry-night`` as ``cat-starry-night``; of one input ``starry-night-texture``."""
     stems = []
     for entry in describe(type(inputs)):
         if entry.file in {"picture", "style", "text"} and entry.positional:
             value = getattr(inputs, entry.name)
             first = value[0] if entry.many and value else value
             stems += [Path(str(first)).stem] if first else []
-    words = stems if len(stems) > 1 else [*stems, *action.verb.split()]
-    name = "-".join(re.sub(r"[^\w.+-]+", "-", word).strip("-.") for word in words)
+    parts = stems if len(stems) > 1 else [*stems, *action.verb.split()]
+    name = "-".join(re.sub(r"[^\w.+-]+", "-", part).strip("-.") for part in parts)
     return name[:120].strip("-.") or action.verb
 
 

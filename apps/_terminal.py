@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import signal
 import sys
@@ -28,7 +29,7 @@ class Stopped(Exception):  # noqa: N818 (an end, not an error)
         self.saved = saved
 
 
-# One job ----------------------------------------------------------------------------------------------------------------
+# One job ------------------------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -132,14 +133,14 @@ def follow(job: Generator[Step, None, Saved], screen: Screen, title: str, *, sto
         except StopIteration as end:
             if came and not end.value.complete:
                 raise Stopped(end.value) from None
-            return end.value  # type: ignore[no-any-return]
+            return end.value
         except KeyboardInterrupt:
             raise Stopped(None) from None
         finally:
             screen.close()
 
 
-# An action ----------------------------------------------------------------------------------------------------------------
+# An action ----------------------------------------------------------------------------------------------------------
 
 
 def run_action(action: Action, inputs: Inputs, settings: Settings, options: Any) -> int:
@@ -194,10 +195,11 @@ def _one(
     if action.output in {"image", "text"}:
         place = results.Place.of(action, inputs, settings, options.out)
         key = results.job_key(action, inputs, settings)
-        if not options.again and (there := place.done_already(key, inputs)) is not None:
+        anew = options.again or results.has_folders(inputs)
+        if not anew and (there := place.done_already(key, inputs)) is not None:
             screen.say(f"{there} is there already, made by this very job (--again makes it anew).")
             if not options.json_report:
-                print(there, flush=True)
+                _print_result(action, there)
             return {"output": str(there), "skipped": True, "settings": settings.model_dump(mode="json")}
         if place.fixed and place.path.exists():
             screen.say(f"{place.path} is replaced.")
@@ -208,9 +210,18 @@ def _one(
         error.__dict__["while_running"] = True
         raise
     if not options.json_report:
-        print(saved.path, flush=True)
+        _print_result(action, saved.path)
         screen.say(_took(saved))
     return facts(saved)
+
+
+def _print_result(action: Action, path: Path) -> None:
+    """On stdout the path, or the text itself."""
+    if action.output == "text":
+        print(path.read_text(encoding="utf-8").rstrip("\n"), flush=True)
+        print(f"Saved in {path}.", file=sys.stderr)
+    else:
+        print(path, flush=True)
 
 
 def facts(saved: Saved) -> dict[str, Any]:
@@ -247,7 +258,7 @@ def _stopped(action: Action, saved: Saved | None, options: Any, done: list[dict[
     return 130
 
 
-# What goes wrong ------------------------------------------------------------------------------------------------------------
+# What goes wrong ----------------------------------------------------------------------------------------------------
 
 
 def explain(error: BaseException, name: str) -> str | None:
@@ -293,14 +304,14 @@ def report(error: Exception, name: str, words: Sequence[str], *, status: int) ->
     return 1 if running or sentence is None or isinstance(error, MemoryError) else status
 
 
-# Weights --------------------------------------------------------------------------------------------------------------------
+# Weights ------------------------------------------------------------------------------------------------------------
 
 
 def list_weights(options: Any) -> int:
     """Print the weights and the presets that there are."""
     from creative.weights import catalog, locate
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for known in catalog():
         there = locate(known.name)
         size = there.stat().st_size if there else known.size
@@ -316,9 +327,11 @@ def list_weights(options: Any) -> int:
         return 0
     table = [("Weights", "", "Size", "Licence", "Where")]
     for row in rows:
-        size = f"{row['size'] / 1e6:.1f} MB" if row["size"] else ""
+        megabytes = f"{row['size'] / 1e6:.1f} MB" if row["size"] else ""
         missing = f"creative weights get {row['name']}" if row["url"] else "missing"
-        table.append((row["name"], row["title"], size, row["licence"], _home(row["path"]) if row["path"] else missing))
+        table.append(
+            (row["name"], row["title"], megabytes, row["licence"], _home(row["path"]) if row["path"] else missing)
+        )
     _print_table(table)
     print()
     _print_table(
@@ -371,7 +384,7 @@ def get_weights(names: Sequence[str], options: Any) -> int:
     for name in names:
         engine = fetch(name)
         try:
-            paths.append(run(engine, lambda step, title=name: screen.step(step, title)))
+            paths.append(run(engine, functools.partial(screen.step, title=name)))
         except Exception as error:
             error.__dict__["while_running"] = True
             raise

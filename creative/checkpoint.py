@@ -98,7 +98,7 @@ def _apart(tensors: Mapping[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor]
             raise CheckpointError(f"{name!r} is to be saved as a tensor, but is of type {type(tensor).__name__}.")
         tensor = tensor.detach()
         place = (tensor.data_ptr(), tensor.device, tensor.dtype, tensor.shape, tensor.stride())
-        if tensor.numel() and place in seen:
+        if place in seen:
             same_as[name] = seen[place]
             continue
         seen[place] = name

@@ -195,6 +195,8 @@ def _finding(found: dict[str, Any], record: type[Record]) -> str:
         return f"{name} is missing{help_text}."
     if kind == "finite_number":
         return f"{name} must be a finite number, but is {value}{help_text}."
+    if kind == "string_pattern_mismatch":
+        return f"{name} cannot be {value}{help_text}."
     if kind == "value_error":
         return str(limits["error"])
     kinds = {"int_parsing": "a whole number", "int_from_float": "a whole number", "int_type": "a whole number"}

@@ -129,6 +129,8 @@ def test_sixteen_bits_are_scaled_to_eight(kind: str) -> None:
     ramp = np.linspace(0, 65535, 256).round().astype(np.uint16).reshape(1, 256)
     opened = open_image(as_file(Image.fromarray(ramp), kind))
     assert np.array_equal(np.asarray(opened)[0, :, 0], np.arange(256))
+    half = open_image(as_file(Image.fromarray(ramp // 2), kind))
+    assert np.asarray(half).max() in (127, 128)
     dark = open_image(as_file(Image.fromarray(ramp // 256), kind))  # a dark picture stays dark
     assert np.asarray(dark).max() == 1
 

@@ -154,6 +154,7 @@ def test_a_server_that_cannot_go_on_sends_everything_again(tiny: Entry, server: 
     (cache / "tiny.pth.part").write_bytes(DATA[:5000])
     server.ranges = False
     assert run(fetch("tiny")).read_bytes() == DATA
+    assert len(server.asked) == 1
 
 
 def test_a_server_that_does_not_say_the_length(tiny: Entry, server: Server) -> None:
@@ -196,6 +197,20 @@ def test_a_wrong_checksum_is_told_and_nothing_kept(tiny: Entry, server: Server, 
     assert (cache / "tiny.pth.part").stat().st_size == 0
 
 
+def test_a_wrong_checksum_after_a_spoilt_beginning(tiny: Entry, server: Server, cache: Path) -> None:
+    cache.mkdir()
+    (cache / "tiny.pth.part").write_bytes(b"stale")
+    server.data = DATA[:-1] + b"?"
+    assert "checksum" in refusal(lambda: run(fetch("tiny")))
+    assert server.asked == ["bytes=5-", None]
+
+
+def test_a_connection_may_break_often_if_it_gets_on(tiny: Entry, server: Server) -> None:
+    server.most = 100_000
+    assert run(fetch("tiny")).read_bytes() == DATA
+    assert len(server.asked) == 21
+
+
 @pytest.mark.parametrize(("status", "requests"), [(404, 1), (403, 1), (503, 4)])
 def test_a_server_that_refuses(status: int, requests: int, tiny: Entry, server: Server) -> None:
     server.answers = [status] * 10
@@ -217,6 +232,7 @@ def test_more_than_expected_is_refused(says_length: bool, tiny: Entry, server: S
     register(monkeypatch, tiny, size=1000)
     server.says_length = says_length
     assert "0.0 MB" in refusal(lambda: run(fetch("tiny")))
+    assert (weights.cache_folder() / "tiny.pth.part").stat().st_size < (1 if says_length else len(DATA))
 
 
 def test_a_disk_too_small_is_told_before_the_download(tiny: Entry, monkeypatch: Any, cache: Path) -> None:

@@ -134,7 +134,7 @@ class StylizeSettings(Settings):
         (), title="Iterations", description="Iterations at each scale, coarsest first; none: by quality", advanced=True
     )
     scales: int | None = Field(
-        None, ge=1, le=12, title="Scales", description="Sizes painted one after another, coarse to fine", advanced=True
+        None, ge=1, le=16, title="Scales", description="Sizes painted one after another, coarse to fine", advanced=True
     )
     optimizer: Literal["auto", "lbfgs", "adam"] = Field(
         "auto", title="Optimizer", description="L-BFGS, or Adam, which takes less memory", advanced=True
@@ -152,6 +152,9 @@ class StylizeSettings(Settings):
         title="Averaged iterate",
         description="Average the last iterates of Adam for a calmer picture",
         advanced=True,
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", title="Precision", description="Of the network; auto takes bfloat16 where it is fast", advanced=True
     )
     tile: int | None = Field(
         None,

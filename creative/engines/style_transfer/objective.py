@@ -1,0 +1,325 @@
+"""What style transfer minimises, and its gradient: of the whole picture at once, or exactly in tiles.
+
+The style's losses are functions of Gram matrices (or means and covariances), which are sums over the picture. So a first
+pass over the tiles, without a graph, gives the sums; the loss' derivatives by the sums are then known, and a second pass
+takes each tile's own share back to its pixels. Each tile is seen with a halo as wide as the network sees, so the result
+is that of the whole picture up to rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from creative.device import autocast
+from creative.images import Tile, tiles
+from creative.losses import Moments, moments, projections, sliced_wasserstein
+from creative.models.features import Features
+from creative.style_presets import PIXELS
+
+Seen = Moments | Tensor
+NEARNESS = 0.1
+"""Share of the style's own square in what a distance is measured by; see ``Objective._scales``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """One style, and where it is to be.
+
+    Attributes:
+        seen: by layer, what is compared: the moments of its features, or their sorted projections for a sliced loss.
+        weight: among the aims; they sum to 1.
+        mask: (1, 1, H, W) in [0, 1], or None for everywhere.
+    """
+
+    seen: Mapping[str, Seen]
+    weight: float = 1.0
+    mask: Tensor | None = None
+
+
+class Maps:
+    """A feature network as the objective sees it: maps of its layers, the pixels among them, in the chosen precision."""
+
+    def __init__(self, features: Features, layers: Sequence[str], precision: torch.dtype | None) -> None:
+        self.features, self.layers, self.precision = features, tuple(layers), precision
+        self.device = features.scale.device
+        self.strides = {PIXELS: 1, **features.strides}
+        self.multiple = max(self.strides.values())
+        field = max(features.receptive_fields.values())
+        self.halo = -(-field // self.multiple) * self.multiple
+
+    def __call__(self, picture: Tensor) -> dict[str, Tensor]:
+        """(1, 3, H, W) in [0, 1] -> maps of the layers."""
+        with autocast(self.device, self.precision):
+            maps = self.features(picture)
+        return {PIXELS: picture, **maps} if PIXELS in self.layers else maps
+
+    def tiles(self, size: tuple[int, int], side: int) -> list[Tile]:
+        """Tiles of a picture of (height, width); one that is all of it where ``side`` is 0."""
+        return tiles(*size, side, self.halo, self.multiple) if side else tiles(*size, max(size) + self.multiple, 0)
+
+    def core(self, maps: Mapping[str, Tensor], tile: Tile, size: tuple[int, int]) -> dict[str, Tensor]:
+        """The part of each map that belongs to a tile's core, in a picture of (height, width)."""
+        cut = {}
+        for layer, values in maps.items():
+            rows = _span(tile.top, tile.height, tile.outer_top, size[0], self.strides[layer], values.shape[-2])
+            columns = _span(tile.left, tile.width, tile.outer_left, size[1], self.strides[layer], values.shape[-1])
+            cut[layer] = values[..., rows, columns]
+        return cut
+
+    def moments(self, picture: Tensor, layers: Sequence[str], tile: int = 0) -> dict[str, Moments]:
+        """The moments of a picture (1, 3, H, W), gathered tile by tile; without a graph only."""
+        size = (picture.shape[-2], picture.shape[-1])
+        found: dict[str, Moments] = {}
+        for part in self.tiles(size, tile):
+            core = self.core(self(picture[(..., *part.outer)]), part, size)
+            for layer in layers:
+                values = moments(core[layer])
+                found[layer] = found[layer] + values if layer in found else values
+        return found
+
+    def cut_mask(self, mask: Tensor, layer: str, tile: Tile, like: Tensor) -> Tensor:
+        """The share of a mask (1, 1, H, W) that falls on each position of a tile's core of a layer's map."""
+        stride = self.strides[layer]
+        pooled = F.avg_pool2d(mask, stride, stride, ceil_mode=True) if stride > 1 else mask
+        top, left = tile.top // stride, tile.left // stride
+        cut = pooled[..., top : top + like.shape[-2], left : left + like.shape[-1]]
+        missing = (like.shape[-2] - cut.shape[-2], like.shape[-1] - cut.shape[-1])
+        return F.pad(cut, (0, missing[1], 0, missing[0]), mode="replicate") if any(missing) else cut
+
+
+def _span(start: int, length: int, outer: int, whole: int, stride: int, size: int) -> slice:
+    first = (start - outer) // stride
+    return slice(first, first + length // stride if start + length < whole else size)
+
+
+class Objective:
+    """The loss of a picture against a photo and some styles, at one size.
+
+    Args:
+        maps: the network.
+        size: (height, width).
+        content: the photo (1, 3, H, W), or None.
+        aims: the styles.
+        style_layers, content_layers: weights by layer.
+        content_weight, smoothness: of the content's loss and of total variation against the style's loss.
+        kind: of the style's loss: gram, moments or sliced.
+        axes: by layer, what a sliced loss projects on: (C, K).
+        tile: side of the tiles; 0 for the whole picture at once.
+    """
+
+    def __init__(
+        self,
+        maps: Maps,
+        size: tuple[int, int],
+        content: Tensor | None,
+        aims: Sequence[Aim],
+        *,
+        style_layers: Mapping[str, float],
+        content_layers: Mapping[str, float],
+        content_weight: float,
+        smoothness: float,
+        kind: str = "gram",
+        axes: Mapping[str, Tensor] | None = None,
+        tile: int = 0,
+    ) -> None:
+        self.maps, self.size, self.aims, self.kind, self.axes = maps, size, list(aims), kind, axes or {}
+        self.style_layers = _shares(style_layers)
+        self.content_layers = _shares(content_layers) if content is not None and content_weight else {}
+        self.content_weight, self.smoothness = content_weight, smoothness
+        self.tiles = maps.tiles(size, tile)
+        self._masks: dict[tuple[int, str, int], Tensor] = {}
+        self._content: list[dict[str, Tensor]] = []
+        self._content_square: dict[str, Tensor] = {}
+        assert kind != "sliced" or len(self.tiles) == 1, "a sliced loss does not add up over tiles"
+        self.scales = self._scales(self._see_content(content) if content is not None else None)
+
+    # --- what is done once ---
+
+    def _see_content(self, content: Tensor) -> list[dict[str, Seen]]:
+        """Keep the photo's maps of the content layers; return what the style's loss sees of it, for each aim."""
+        sums: list[dict[str, Seen]] = []
+        with torch.no_grad():
+            for index, tile in enumerate(self.tiles):
+                core = self._core(content, tile)
+                self._content.append({layer: core[layer].clone() for layer in self.content_layers})
+                sums = _added(sums, self._see(core, index))
+        for layer in self.content_layers:
+            squares = [_wide(kept[layer]).square().sum() for kept in self._content]
+            self._content_square[layer] = torch.stack(squares).sum().clamp(min=1e-12)
+        return sums
+
+    def _scales(self, content: list[dict[str, Seen]] | None) -> list[dict[str, list[Tensor]]]:
+        """For each aim and layer, what the squared distances are multiplied by.
+
+        Differs from Gatys et al. (2016): distances are relative to that of the untouched photo from the style (with a
+        share of the style's own square, for a photo that is near), so each layer's loss starts near 1 in any network
+        and for any pair, and the weights mean the same everywhere.
+        """
+        scales: list[dict[str, list[Tensor]]] = []
+        for index, aim in enumerate(self.aims):
+            scales.append({})
+            for layer in self.style_layers:
+                far = self._distances(_nothing(aim.seen[layer]), aim.seen[layer])
+                if content is not None:
+                    photo = self._distances(content[index][layer], aim.seen[layer])
+                    far = [p + NEARNESS * f for p, f in zip(photo, far, strict=True)]
+                scales[-1][layer] = [1 / value.clamp(min=1e-12) for value in far]
+        return scales
+
+    # --- the loss and its gradient ---
+
+    def gradient(self, picture: Tensor) -> Generator[None, None, tuple[dict[str, float], Tensor]]:
+        """The losses at a picture and their gradient; yields after each tile, so that the work can be stopped there."""
+        if len(self.tiles) == 1:
+            return self._whole(picture)
+        return (yield from self._tiled(picture))
+
+    def _whole(self, picture: Tensor) -> tuple[dict[str, float], Tensor]:
+        picture = picture.detach().requires_grad_()
+        core = self._core(picture, self.tiles[0])
+        style = self._style(self._see(core, 0))
+        rest, content = self._rest(picture, core, 0)
+        (gradient,) = torch.autograd.grad(style + rest, picture)
+        return _floats(style=style, content=content), gradient
+
+    def _tiled(self, picture: Tensor) -> Generator[None, None, tuple[dict[str, float], Tensor]]:
+        picture = picture.detach()
+        sums: list[dict[str, Seen]] = []
+        for index, tile in enumerate(self.tiles):
+            with torch.no_grad():
+                sums = _added(sums, self._see(self._core(picture, tile), index))
+            yield
+        style, slopes = self._slopes(sums)
+        gradient, content = torch.zeros_like(picture), style.new_zeros(())
+        for index, tile in enumerate(self.tiles):
+            part = picture[(..., *tile.outer)].clone().requires_grad_()
+            core = self._core(picture, tile, part)
+            rest, share = self._rest(picture, core, index, part)
+            for found, slope in zip(self._see(core, index), slopes, strict=True):
+                for layer, values in _additive(found).items():
+                    rest = (
+                        rest + (values.first * slope[layer].first).sum() + (values.second * slope[layer].second).sum()
+                    )
+            gradient[(..., *tile.outer)] += torch.autograd.grad(rest, part)[0]
+            content = content + share.detach()
+            yield
+        return _floats(style=style, content=content), gradient
+
+    def _slopes(self, sums: list[dict[str, Seen]]) -> tuple[Tensor, list[dict[str, Moments]]]:
+        """The style's loss, and its derivatives by the sums."""
+        with torch.enable_grad():
+            leaves = [
+                {
+                    layer: replace(m, first=m.first.requires_grad_(), second=m.second.requires_grad_())
+                    for layer, m in _additive(found).items()
+                }
+                for found in sums
+            ]
+            style = self._style(leaves)
+            flat = [tensor for found in leaves for m in found.values() for tensor in (m.first, m.second)]
+            slopes = iter(torch.autograd.grad(style, flat, allow_unused=True, materialize_grads=True))
+        table = [{layer: Moments(m.count, next(slopes), next(slopes)) for layer, m in f.items()} for f in leaves]
+        return style.detach(), table
+
+    # --- its parts ---
+
+    def _core(self, picture: Tensor, tile: Tile, part: Tensor | None = None) -> dict[str, Tensor]:
+        """A tile's share of each map; ``part`` is the tile with its halo, where a gradient is wanted of it."""
+        seen = picture[(..., *tile.outer)] if part is None else part
+        return self.maps.core(self.maps(seen), tile, self.size)
+
+    def _see(self, core: Mapping[str, Tensor], index: int) -> list[dict[str, Seen]]:
+        """What the style's loss compares of a tile, for each aim."""
+        seen: list[dict[str, Seen]] = []
+        for number, aim in enumerate(self.aims):
+            seen.append({})
+            for layer in self.style_layers:
+                mask = None if aim.mask is None else self._mask(number, layer, index, core[layer])
+                if self.kind == "sliced":
+                    seen[-1][layer] = projections(core[layer], self.axes[layer], mask)
+                else:
+                    seen[-1][layer] = moments(core[layer], mask)
+        return seen
+
+    def _mask(self, aim: int, layer: str, index: int, like: Tensor) -> Tensor:
+        key = (aim, layer, index)
+        if key not in self._masks:
+            mask = self.aims[aim].mask
+            assert mask is not None
+            self._masks[key] = self.maps.cut_mask(mask, layer, self.tiles[index], like)
+        return self._masks[key]
+
+    def _style(self, sums: Sequence[Mapping[str, Seen]]) -> Tensor:
+        total = torch.zeros((), device=self.maps.device)
+        for aim, found, scales in zip(self.aims, sums, self.scales, strict=True):
+            for layer, weight in self.style_layers.items():
+                distances = self._distances(found[layer], aim.seen[layer])
+                terms = [distance * scale for distance, scale in zip(distances, scales[layer], strict=True)]
+                total = total + aim.weight * weight * torch.stack(terms).mean()
+        return total
+
+    def _distances(self, one: Seen, other: Seen) -> list[Tensor]:
+        """Squared distances of what the style's loss compares."""
+        if isinstance(one, Tensor):
+            assert isinstance(other, Tensor)
+            return [sliced_wasserstein(one, other)]
+        assert isinstance(other, Moments)
+        if self.kind == "gram":
+            return [(one.gram - other.gram).square().sum()]
+        differences = one.mean - other.mean, one.covariance - other.covariance
+        return [difference.square().sum() for difference in differences]
+
+    def _rest(
+        self, picture: Tensor, core: Mapping[str, Tensor], index: int, part: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """A tile's share of the losses that add up over positions, and the content's loss in it."""
+        content = torch.zeros((), device=self.maps.device)
+        for layer, weight in self.content_layers.items():
+            difference = _wide(core[layer] - self._content[index][layer])
+            content = content + weight * difference.square().sum() / self._content_square[layer]
+        seen, tile = (picture if part is None else part), self.tiles[index]
+        rough = _variation(seen, *tile.inner) / (3 * self.size[0] * self.size[1])
+        return self.content_weight * content + self.smoothness * rough, content
+
+
+def _variation(picture: Tensor, rows: slice, columns: slice) -> Tensor:
+    """``losses.total_variation`` of the differences that begin within rows and columns, as a sum."""
+    across = picture[..., rows, columns.start : columns.stop + 1].diff(dim=-1)
+    down = picture[..., rows.start : rows.stop + 1, columns].diff(dim=-2)
+    return across.square().sum() + down.square().sum()
+
+
+def _additive(seen: Mapping[str, Seen]) -> dict[str, Moments]:
+    return {layer: values for layer, values in seen.items() if isinstance(values, Moments)}
+
+
+def _added(sums: list[dict[str, Seen]], seen: list[dict[str, Seen]]) -> list[dict[str, Seen]]:
+    """The sums with a further tile's; a sliced loss has one tile only."""
+    if not sums:
+        return seen
+    both = [(_additive(one), _additive(other)) for one, other in zip(sums, seen, strict=True)]
+    return [{layer: one[layer] + other[layer] for layer in one} for one, other in both]
+
+
+def _nothing(like: Seen) -> Seen:
+    if isinstance(like, Tensor):
+        return torch.zeros_like(like)
+    return Moments(like.count, torch.zeros_like(like.first), torch.zeros_like(like.second))
+
+
+def _shares(weights: Mapping[str, float]) -> dict[str, float]:
+    total = sum(weights.values())
+    return {layer: weight / total for layer, weight in weights.items() if weight}
+
+
+def _floats(**losses: Tensor) -> dict[str, float]:
+    return dict(zip(losses, torch.stack([loss.detach().float() for loss in losses.values()]).tolist(), strict=True))
+
+
+def _wide(values: Tensor) -> Tensor:
+    return values if values.dtype == torch.float64 else values.float()

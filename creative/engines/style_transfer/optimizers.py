@@ -1,0 +1,145 @@
+"""L-BFGS and Adam for pictures: they take a picture and its gradient, and carry their state to the next size.
+
+torch's own are for weights. For a picture that grows, the state must grow with it; and a picture's gradient is best
+smoothed, since style transfer that moves coarse structures and colours first gets further in few steps and leaves less
+grain.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+LARGEST_STEP = 0.1
+"""The mean change of a value in one step of L-BFGS is at most this; colours are in [0, 1]."""
+FIRST_STEP = 0.02
+
+
+def resized(picture: Tensor, size: tuple[int, int]) -> Tensor:
+    """A picture (1, C, H, W) at another (height, width), bicubic, antialiased when it shrinks."""
+    if tuple(picture.shape[-2:]) == size:
+        return picture
+    return F.interpolate(picture, size=size, mode="bicubic", align_corners=False, antialias=True)
+
+
+class Smoothing:
+    """Multiplies a picture's frequencies by 1 / frequency ** power: a preconditioner that favours what is coarse.
+
+    As in Olah, Mordvintsev and Schubert, "Differentiable Image Parameterizations" (2018), where the picture is optimised
+    in Fourier space; as a preconditioner it leaves the minimum, and the optimiser, in the space of pixels.
+    """
+
+    def __init__(self, power: float) -> None:
+        self.power = power
+        self._size: tuple[int, ...] = ()
+        self._gain = torch.empty(0)
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """Smoothed values (1, C, H, W)."""
+        if not self.power:
+            return values
+        height, width = values.shape[-2:]
+        if self._size != (height, width):
+            rows, columns = torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)[None]
+            frequency = (rows.square() + columns.square()).sqrt().clamp(min=1 / max(height, width))
+            self._gain, self._size = frequency.pow(-self.power).to(values), (height, width)
+        return torch.fft.irfft2(torch.fft.rfft2(values) * self._gain, s=(height, width))
+
+
+class LBFGS:
+    """L-BFGS without a line search (Liu and Nocedal, 1989): one gradient a step.
+
+    The two-loop recursion of Nocedal and Wright, "Numerical Optimization", algorithm 7.4, with a preconditioned first
+    estimate of the inverse Hessian.
+    """
+
+    def __init__(self, smoothing: Smoothing, pairs: int = 10) -> None:
+        self.smoothing, self.pairs = smoothing, pairs
+        self._steps: list[Tensor] = []  # differences of pictures,
+        self._bends: list[Tensor] = []  # and of their gradients
+        self._before: tuple[Tensor, Tensor] | None = None
+
+    def step(self, picture: Tensor, gradient: Tensor) -> Tensor:
+        """The next picture, in [0, 1]."""
+        if self._before is not None:
+            step, bend = picture - self._before[0], gradient - self._before[1]
+            if (step * bend).sum() > 1e-12:  # else the curvature there is not positive
+                self._steps = [*self._steps, step][-self.pairs :]
+                self._bends = [*self._bends, bend][-self.pairs :]
+        self._before = (picture, gradient)
+        direction = self._direction(gradient)
+        if not self._steps:
+            direction *= FIRST_STEP / direction.abs().mean().clamp(min=1e-12)
+        direction *= (LARGEST_STEP / direction.abs().mean().clamp(min=1e-12)).clamp(max=1)
+        return (picture - direction).clamp_(0, 1)
+
+    def _direction(self, gradient: Tensor) -> Tensor:
+        direction, shares = gradient.clone(), []
+        pairs = [(s, b, 1 / (s * b).sum()) for s, b in zip(self._steps, self._bends, strict=True)]
+        for step, bend, scale in reversed(pairs):
+            share = scale * (step * direction).sum()
+            direction -= share * bend
+            shares.append(share)
+        direction = self.smoothing(direction)
+        if pairs:
+            step, bend, _ = pairs[-1]
+            direction = direction * ((step * bend).sum() / (bend * self.smoothing(bend)).sum())
+        for (step, bend, scale), share in zip(pairs, reversed(shares), strict=True):
+            direction += step * (share - scale * (bend * direction).sum())
+        return direction
+
+    def resize(self, size: tuple[int, int]) -> None:
+        """Carry what was learnt about the curvature to pictures of another (height, width)."""
+        self._before = None
+        self._steps = [resized(step, size) for step in self._steps]
+        self._bends = [resized(bend, size) for bend in self._bends]
+
+    def forget(self) -> None:
+        """Start afresh: after a step that led astray."""
+        self._steps, self._bends, self._before = [], [], None
+
+    def result(self, picture: Tensor) -> Tensor:
+        """What to show for the picture: itself."""
+        return picture
+
+
+class Adam:
+    """Adam (Kingma and Ba, 2015, arXiv:1412.6980) with an average of its iterates (Polyak and Juditsky, 1992)."""
+
+    def __init__(self, learning_rate: float, *, averaged: bool) -> None:
+        self.learning_rate, self.averaged = learning_rate, averaged
+        self._first = self._second = self._average = torch.zeros(())
+        self._count = 0
+        self._weight = 0.0
+
+    def step(self, picture: Tensor, gradient: Tensor, decay: tuple[float, float] = (0.9, 0.99)) -> Tensor:
+        """The next picture, in [0, 1]."""
+        if not self._count:
+            self._first, self._second = torch.zeros_like(picture), torch.zeros_like(picture)
+        self._count += 1
+        self._first.lerp_(gradient, 1 - decay[0])
+        self._second.mul_(decay[1]).addcmul_(gradient, gradient, value=1 - decay[1])
+        size = self._second.sqrt().mul_(1 / (1 - decay[1] ** self._count) ** 0.5).add_(1e-12)
+        step = torch.div(self._first, size, out=size).mul_(self.learning_rate / (1 - decay[0] ** self._count))
+        picture = torch.sub(picture, step, out=step).clamp_(0, 1)
+        if self.averaged:
+            self._weight = 0.9 * self._weight + 0.1
+            self._average = torch.lerp(self._average.expand_as(picture), picture, 0.1 / self._weight)
+        return picture
+
+    def resize(self, size: tuple[int, int]) -> None:
+        """Carry the running moments to pictures of another (height, width); the average begins anew."""
+        if self._count:
+            self._first = resized(self._first, size)
+            self._second = resized(self._second, size).clamp_(min=0)
+        self._average, self._weight = torch.zeros(()), 0.0
+
+    def forget(self) -> None:
+        """Start afresh."""
+        self._first = self._second = self._average = torch.zeros(())
+        self._count, self._weight = 0, 0.0
+
+    def result(self, picture: Tensor) -> Tensor:
+        """What to show for the picture: the average of the last ones."""
+        return self._average if self.averaged and self._weight else picture

@@ -1,0 +1,553 @@
+"""Style transfer: a picture is changed until a network sees a photo's content and a painting's style in it.
+
+Gatys, Ecker and Bethge, "Image Style Transfer Using Convolutional Neural Networks" (2016, arXiv:1508.06576).
+
+Differs from it in what makes it fast and calm: it goes from coarse to fine, as Gatys et al., "Controlling Perceptual Factors
+in Neural Style Transfer" (2017, arXiv:1611.07865) advise for large pictures; the photo starts in the painting's colours;
+each layer's loss is relative; the optimiser prefers coarse changes and keeps its state from size to size.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from creative.device import choose_device, fast_dtype, random_generator
+from creative.engines.style_transfer.colours import colour_moments, recoloured, with_lightness
+from creative.engines.style_transfer.objective import Aim, Maps, Objective, Seen
+from creative.engines.style_transfer.optimizers import LBFGS, Adam, Smoothing, resized
+from creative.engines.style_transfer.plan import Clock, Scale, fitting_tile, plan_scales
+from creative.images import fit, resize, source_of, to_image, to_tensor
+from creative.losses import Moments, directions, projections
+from creative.models.features import check_layers, load_features
+from creative.options.style_transfer import StylizeSettings, layer_weights
+from creative.progress import Step
+from creative.provenance import describe_run
+from creative.style_presets import PIXELS, Preset
+
+STYLE_LAYERS = {
+    "bundled": ("pixels=0.5", "relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
+    "vgg16": ("pixels=0.5", "relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
+    "vgg19": ("pixels=0.5", "relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
+    "squeezenet1_0": ("pixels=0.5", "relu1", "fire3", "fire5", "fire7", "fire9"),
+    "squeezenet1_1": ("pixels=0.5", "relu1", "fire3", "fire5", "fire7", "fire9"),
+    "googlenet": ("pixels=0.5", "conv1", "conv3", "inception3a", "inception4a", "inception4d"),
+    "inception_v3": ("pixels=0.5", "conv2a", "conv2b", "conv4a", "mixed5c", "mixed6b"),
+    "resnet50": ("pixels=0.5", "relu1", "layer1_1", "layer1", "layer2", "layer3_2"),
+    "mobilenet_v2": ("pixels=0.5", "relu1", "block1", "block3", "block6", "block10"),
+}
+CONTENT_LAYERS = {
+    "bundled": ("relu4_1",),
+    "vgg16": ("relu4_2",),
+    "vgg19": ("relu4_2",),
+    "squeezenet1_0": ("fire5",),
+    "squeezenet1_1": ("fire5",),
+    "googlenet": ("inception4a",),
+    "inception_v3": ("mixed5d",),
+    "resnet50": ("layer2",),
+    "mobilenet_v2": ("block6",),
+}
+CONTENT_WEIGHT, STRENGTH_RANGE = 0.2, 100.0
+"""The content's weight at a strength of one half, and what it is divided by at 1 (and multiplied by at 0)."""
+SMOOTHING = 1.0
+PAIRS = 8
+PROJECTIONS = 64
+NOISE = 0.15
+"""Standard deviation of the noise that a texture starts from."""
+
+
+class StyleError(ValueError):
+    """A painting cannot be made of what was given. The message is one sentence for a person."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be painted, once everything about it was checked."""
+
+    content: Image.Image | None
+    styles: tuple[Image.Image | Preset, ...]
+    style_weights: tuple[float, ...]
+    mask: Image.Image | None
+    style_masks: tuple[Image.Image | None, ...]
+    settings: StylizeSettings
+    maps: Maps
+    style_layers: Mapping[str, float]
+    content_layers: Mapping[str, float]
+    scales: tuple[Scale, ...]
+    tile: int
+    device: torch.device
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the result."""
+        return self.scales[-1].size
+
+    def in_tiles(self, scale: Scale) -> bool:
+        """Whether the gradient at a size is computed in tiles; Adam is used there."""
+        return bool(self.tile) and scale.pixels > self.tile**2
+
+    def by_adam(self, scale: Scale) -> bool:
+        """Whether Adam is used at a size."""
+        return self.settings.optimizer == "adam" or self.in_tiles(scale)
+
+
+def stylize(
+    content: Image.Image | None,
+    style: Image.Image | Preset | Sequence[Image.Image | Preset],
+    settings: StylizeSettings = StylizeSettings(),  # noqa: B008 (frozen)
+    *,
+    mask: Image.Image | None = None,
+    style_masks: Sequence[Image.Image | None] | None = None,
+    weights: Path | None = None,
+    device: str | torch.device | None = None,
+) -> Generator[Step, None, Image.Image]:
+    """Paint a photo in the style of one painting or several; without a photo, make a texture of the style.
+
+    Args:
+        content: the photo, or None for a texture.
+        style: a painting, a preset, or several to be mixed by ``settings.style_weights``.
+        settings: how.
+        mask: where to paint, white; where black, the photo is kept. Of the photo's shape, at any size.
+        style_masks: for each style where it is to be, or None for everywhere.
+        weights: a file of weights for the network in place of its own.
+        device: "auto", "cpu", "cuda" or "mps".
+
+    Returns:
+        The engine; its result is the painting, ``settings.size`` pixels long, with its provenance in ``info``.
+
+    Raises:
+        StyleError: pictures, masks and settings do not go together.
+        ValueError: whatever else is wrong with the arguments (unknown layer, no weights, no such device).
+
+    Example:
+        >>> painting = run(stylize(photo, load_preset("starry-night"), StylizeSettings(size=768)))
+    """
+    styles = (style,) if isinstance(style, Image.Image | Preset) else tuple(style)
+    return _paint(_checked(content, styles, settings, mask, tuple(style_masks or ()), weights, device))
+
+
+def _paint(job: Job) -> Generator[Step, None, Image.Image]:
+    """From coarse to fine: see the styles, then step along the gradient."""
+    settings, clock = job.settings, Clock(job.settings.seconds, job.scales)
+    counts = [0] * len(job.scales)
+    yield Step(0, clock.total(0, 0, 0), message=_notice(job))
+    generator = random_generator(settings.seed)
+    picture: Tensor | None = None
+    optimizer: LBFGS | Adam | None = None
+    for index, scale in enumerate(job.scales):
+        if not clock.enter(index) or not any(one.iterations for one in job.scales[index:]):
+            break
+        if not scale.iterations:
+            continue
+        axes = _axes(job, generator)
+        content = _sized(job.content, scale.size, job.device) if job.content is not None else None
+        seen = [_see(job, style, scale, axes) for style in job.styles]
+        height_width = (scale.size[1], scale.size[0])
+        if picture is None:
+            picture = _start(job, content, seen, height_width, generator)
+        picture = resized(picture, height_width).clamp_(0, 1)
+        objective = _objective(job, scale, content, seen, axes)
+        optimizer = _optimizer(job, scale, optimizer, height_width)
+        while clock.goes_on(index, counts[index]):
+            done = sum(counts)
+            parts = objective.gradient(picture)
+            while True:
+                try:
+                    next(parts)
+                except StopIteration as stop:
+                    losses, gradient = stop.value
+                    break
+                yield Step(done, clock.total(index, counts[index], done - counts[index]))
+            if not math.isfinite(losses["style"]) or not bool(torch.isfinite(gradient).all()):
+                raise StyleError("The painting ran into numbers that are not finite; try --precision float32.")
+            picture = optimizer.step(picture, gradient)
+            counts[index] += 1
+            yield Step(
+                done + 1,
+                clock.total(index, counts[index], done + 1 - counts[index]),
+                metrics={**losses, "size": max(scale.size)},
+                preview=partial(_finished, job, optimizer.result(picture), tuple(counts)),
+            )
+        picture = optimizer.result(picture)
+    assert picture is not None
+    return _finished(job, picture, tuple(counts))
+
+
+# --- its parts, in order ---
+
+
+def _axes(job: Job, generator: torch.Generator) -> dict[str, Tensor]:
+    if job.settings.style_loss != "sliced":
+        return {}
+    maps = job.maps(torch.zeros(1, 3, *[max(64, job.maps.features.min_size)] * 2, device=job.device))
+    return {layer: directions(maps[layer].shape[1], PROJECTIONS, generator) for layer in job.style_layers}
+
+
+def _see(job: Job, style: Image.Image | Preset, scale: Scale, axes: Mapping[str, Tensor]) -> dict[str, Seen]:
+    """What the loss compares of a style, at the size that suits a size of the painting."""
+    longest = max(scale.size) * job.settings.style_scale
+    if isinstance(style, Preset):
+        return {layer: _moved(values, job.device) for layer, values in style.moments(longest).items()}
+    # Never larger than the painting is: a blown-up painting has no fine strokes to teach.
+    least = math.ceil(job.maps.features.min_size * max(style.size) / min(style.size))
+    longest = min(max(longest, least), max(style.size))
+    picture = _sized(style, fit(style.size, round(longest)), job.device)
+    if job.settings.colours != "painting" and job.content is not None:
+        picture = recoloured(picture, colour_moments(_sized(job.content, fit(job.content.size, 256), job.device)))
+    with torch.no_grad():
+        if axes:
+            maps = job.maps(picture)
+            return {layer: projections(maps[layer], axes[layer]) for layer in job.style_layers}
+        return dict(job.maps.moments(picture, tuple(job.style_layers), job.tile))
+
+
+def _start(
+    job: Job,
+    content: Tensor | None,
+    seen: Sequence[Mapping[str, Seen]],
+    size: tuple[int, int],
+    generator: torch.Generator,
+) -> Tensor:
+    """The picture to start from, (1, 3, H, W)."""
+    settings = job.settings
+    colours = _mixed_colours(job, seen)
+    if settings.init == "style":
+        first = job.styles[0]
+        assert isinstance(first, Image.Image)
+        return _covering(first, (size[1], size[0]), job.device)
+    if content is None or settings.init == "noise":
+        noise = 0.5 + NOISE * torch.randn(1, 3, *size, generator=generator).to(job.device)
+        return recoloured(noise, colours)
+    return recoloured(content, colours) if settings.colours == "painting" else content.clone()
+
+
+def _objective(
+    job: Job, scale: Scale, content: Tensor | None, seen: Sequence[Mapping[str, Seen]], axes: Mapping[str, Tensor]
+) -> Objective:
+    settings = job.settings
+    return Objective(
+        job.maps,
+        (scale.size[1], scale.size[0]),
+        content,
+        _aims(job, scale, seen),
+        style_layers=job.style_layers,
+        content_layers=job.content_layers,
+        content_weight=CONTENT_WEIGHT * STRENGTH_RANGE ** (1 - 2 * settings.strength),
+        smoothness=settings.total_variation,
+        kind=settings.style_loss,
+        axes={layer: axis.to(job.device) for layer, axis in axes.items()},
+        tile=job.tile if job.in_tiles(scale) else 0,
+    )
+
+
+def _aims(job: Job, scale: Scale, seen: Sequence[Mapping[str, Seen]]) -> list[Aim]:
+    """One aim for each style; styles that are to be everywhere are mixed into one."""
+    everywhere = _sized_mask(job.mask, scale.size, job.device)
+    if job.settings.style_loss != "sliced" and not any(job.style_masks):
+        mixed: dict[str, Seen] = {}
+        for layer in job.style_layers:
+            parts = [values[layer] for values in seen]
+            moments = [
+                part.normalised() * w
+                for part, w in zip(parts, job.style_weights, strict=True)
+                if isinstance(part, Moments)
+            ]
+            mixed[layer] = sum(moments[1:], start=moments[0])
+        return [Aim(mixed, mask=everywhere)]
+    aims = []
+    for values, weight, own in zip(seen, job.style_weights, job.style_masks, strict=True):
+        mask = _sized_mask(own, scale.size, job.device)
+        both = (
+            mask * everywhere
+            if mask is not None and everywhere is not None
+            else mask
+            if mask is not None
+            else everywhere
+        )
+        aims.append(Aim(values, weight, both))
+    return aims
+
+
+def _optimizer(job: Job, scale: Scale, before: LBFGS | Adam | None, size: tuple[int, int]) -> LBFGS | Adam:
+    """The one in use, its state carried over; or a new one where the kind changes."""
+    kind = Adam if job.by_adam(scale) else LBFGS
+    if isinstance(before, kind):
+        before.resize(size)
+        return before
+    if kind is Adam:
+        return Adam(job.settings.learning_rate, averaged=job.settings.average and not job.in_tiles(scale))
+    return LBFGS(Smoothing(SMOOTHING), PAIRS)
+
+
+def _finished(job: Job, picture: Tensor, counts: tuple[int, ...]) -> Image.Image:
+    """The picture at its final size with colours and mask applied, and what it takes to make it again."""
+    with torch.no_grad():
+        picture = resized(picture.detach(), (job.size[1], job.size[0])).clamp(0, 1)
+        if job.content is not None:
+            content = _sized(job.content, job.size, job.device)
+            if job.settings.colours != "painting":
+                presets = any(isinstance(style, Preset) for style in job.styles)
+                if job.settings.colours == "photo":
+                    picture = with_lightness(content, picture)
+                elif presets:
+                    picture = recoloured(picture, colour_moments(content))
+            mask = _sized_mask(job.mask, job.size, job.device)
+            if mask is not None:
+                picture = torch.lerp(content, picture, mask)
+        image = to_image(picture)
+    image.info["provenance"] = _provenance(job, counts)
+    return image
+
+
+def _provenance(job: Job, counts: tuple[int, ...]) -> Any:
+    features, settings = job.maps.features, job.settings
+    effective = settings.changed(
+        iterations=counts,
+        scales=len(counts),
+        seconds=None,
+        tile=job.tile,
+        memory=None,
+        precision=_name(job.maps.precision),
+    )
+    styles = [_source(style) for style in job.styles]
+    return describe_run(
+        "style" if job.content is not None else "texture",
+        effective,
+        inputs={
+            "photo": job.content,
+            "style": styles[0],
+            "more_styles": styles[1:],
+            "mask": job.mask,
+            "style_masks": [mask for mask in job.style_masks if mask is not None],
+        },
+        weights={settings.network: features.sha256},
+        device=job.device,
+        result={"iterations": list(counts)},
+    )
+
+
+# --- checks ---
+
+
+def _checked(
+    content: Image.Image | None,
+    styles: tuple[Image.Image | Preset, ...],
+    settings: StylizeSettings,
+    mask: Image.Image | None,
+    style_masks: tuple[Image.Image | None, ...],
+    weights: Path | None,
+    device: str | torch.device | None,
+) -> Job:
+    if not styles:
+        raise StyleError("A style is missing: give a painting or the name of a preset.")
+    chosen = choose_device(device or "auto")
+    style_layers = layer_weights(settings.style_layers or _layers(STYLE_LAYERS, settings, styles))
+    content_layers = layer_weights(settings.content_layers or CONTENT_LAYERS[settings.network])
+    style_layers = {layer: weight for layer, weight in style_layers.items() if weight}
+    content_layers = {layer: weight for layer, weight in content_layers.items() if weight} if content else {}
+    if not style_layers:
+        raise StyleError("All weights of style layers are 0: nothing of the style would be painted.")
+    asked = [layer for layer in (*style_layers, *content_layers) if layer != PIXELS]
+    check_layers(settings.network, asked or CONTENT_LAYERS[settings.network])
+    _check_presets(styles, settings, style_layers)
+    features = load_features(
+        settings.network,
+        layers=asked or CONTENT_LAYERS[settings.network],
+        weights=weights,
+        pooling=settings.pooling,
+        device=chosen,
+    )
+    for style in styles:
+        if isinstance(style, Preset) and style.network != features.sha256:
+            raise StyleError(
+                f"The preset {style.name} was made for other weights of the bundled network; make it again from its "
+                "picture (creative preset PICTURE --name NAME), or give the picture itself."
+            )
+    maps = Maps(features, tuple({**style_layers, **content_layers}), _precision(settings, chosen))
+    _check_sizes(content, styles, settings, features.min_size)
+    size = fit(content.size, settings.size) if content is not None else _texture_size(settings)
+    return Job(
+        content=content,
+        styles=styles,
+        style_weights=_style_weights(settings, len(styles)),
+        mask=_checked_mask(mask, content, "mask") if mask is not None else None,
+        style_masks=_checked_style_masks(style_masks, len(styles), content),
+        settings=settings,
+        maps=maps,
+        style_layers=style_layers,
+        content_layers=content_layers,
+        scales=(scales := tuple(plan_scales(size, settings, features.min_size))),
+        tile=_tile(maps, scales, settings),
+        device=chosen,
+    )
+
+
+def _layers(
+    table: Mapping[str, tuple[str, ...]], settings: StylizeSettings, styles: Sequence[Image.Image | Preset]
+) -> tuple[str, ...]:
+    return table[settings.network]
+
+
+def _check_presets(
+    styles: Sequence[Image.Image | Preset], settings: StylizeSettings, style_layers: Mapping[str, float]
+) -> None:
+    presets = [style for style in styles if isinstance(style, Preset)]
+    if not presets:
+        return
+    name = presets[0].name
+    if settings.network != "bundled":
+        raise StyleError(
+            f"The preset {name} holds the style as the bundled network sees it; with {settings.network}, give the picture."
+        )
+    if settings.style_loss == "sliced":
+        raise StyleError(f"The preset {name} holds moments only; the sliced loss needs the picture itself.")
+    if settings.init == "style" and isinstance(styles[0], Preset):
+        raise StyleError(f"The preset {name} has no picture to start from; give the picture itself.")
+    if settings.pooling != "max":
+        raise StyleError(f"The preset {name} was made with max pooling; for average pooling, give the picture itself.")
+    for layer in style_layers:
+        if layer not in presets[0].layers:
+            raise StyleError(f"The preset {name} does not hold {layer}, only {', '.join(presets[0].layers)}.")
+
+
+def _check_sizes(
+    content: Image.Image | None, styles: Sequence[Image.Image | Preset], settings: StylizeSettings, least: int
+) -> None:
+    pictures = [("photo", content)] + [("painting", style) for style in styles if isinstance(style, Image.Image)]
+    for word, picture in pictures:
+        if picture is not None and min(picture.size) < least:
+            width, height = picture.size
+            raise StyleError(
+                f"The {word} has {width} × {height} pixels, but {settings.network} needs at least {least} on each side."
+            )
+    width, height = fit(content.size, settings.size) if content is not None else _texture_size(settings)
+    if min(width, height) < least:
+        raise StyleError(
+            f"The result would have {width} × {height} pixels, but {settings.network} needs at least {least} on each "
+            "side; ask for a larger size or a less narrow picture."
+        )
+
+
+def _checked_mask(mask: Image.Image, content: Image.Image | None, word: str) -> Image.Image:
+    """A mask as mode L. It may be of any size but of the photo's shape; it is scaled."""
+    if content is None and word == "mask":
+        raise StyleError("A mask keeps parts of a photo, but there is no photo.")
+    grey = mask if mask.mode == "L" else mask.convert("L")
+    if grey is not mask:
+        grey.info = dict(mask.info)
+    if content is not None:
+        shape, own = content.width / content.height, grey.width / grey.height
+        if not 0.95 < shape / own < 1.05:
+            raise StyleError(
+                f"The {word} has {grey.width} × {grey.height} pixels, another shape than the photo's "
+                f"{content.width} × {content.height}; a mask is scaled, but not stretched."
+            )
+    if not grey.getextrema()[1]:
+        raise StyleError(f"The {word} is black everywhere: nothing would be painted.")
+    return grey
+
+
+def _checked_style_masks(
+    masks: Sequence[Image.Image | None], styles: int, content: Image.Image | None
+) -> tuple[Image.Image | None, ...]:
+    if masks and len(masks) != styles:
+        raise StyleError(f"There must be one style mask for each of the {styles} styles, but there are {len(masks)}.")
+    words = (f"style mask {number}" for number in range(1, styles + 1))
+    checked = [
+        _checked_mask(m, content, word) if m is not None else None for m, word in zip(masks, words, strict=False)
+    ]
+    return tuple(checked) or (None,) * styles
+
+
+def _style_weights(settings: StylizeSettings, styles: int) -> tuple[float, ...]:
+    given = settings.style_weights or (1.0,) * styles
+    if len(given) != styles:
+        raise StyleError(f"style_weights must be one number for each of the {styles} styles, but are {len(given)}.")
+    return tuple(weight / sum(given) for weight in given)
+
+
+def _texture_size(settings: StylizeSettings) -> tuple[int, int]:
+    aspect = settings.aspect or 1.0
+    return fit((round(1000 * aspect), 1000), settings.size)
+
+
+def _tile(maps: Maps, scales: Sequence[Scale], settings: StylizeSettings) -> int:
+    """The side of the tiles; 0 for none, as no size asked for needs them."""
+    pixels = max(scale.pixels for scale in scales)
+    tile = settings.tile if settings.tile is not None else fitting_tile(maps, pixels, settings, PAIRS)
+    tile = -(-tile // maps.multiple) * maps.multiple
+    tile = tile if pixels > tile**2 else 0
+    if tile and settings.style_loss == "sliced":
+        raise StyleError(
+            "The sliced style loss does not add up over tiles, and the picture does not fit into memory whole; choose "
+            "gram or moments, a smaller size, or allow more memory."
+        )
+    return tile
+
+
+def _precision(settings: StylizeSettings, device: torch.device) -> torch.dtype | None:
+    if settings.precision == "auto":
+        fast = fast_dtype(device)
+        return fast if fast is torch.bfloat16 else None  # float16 would need its gradients scaled
+    return torch.bfloat16 if settings.precision == "bfloat16" else None
+
+
+def _name(precision: torch.dtype | None) -> str:
+    return "float32" if precision is None else str(precision).removeprefix("torch.")
+
+
+def _notice(job: Job) -> str | None:
+    if not any(job.in_tiles(scale) for scale in job.scales):
+        return None
+    width, height = job.size
+    told = f"{width} × {height} pixels are painted in tiles of {job.tile}, by Adam, which takes less memory."
+    return told.replace("by Adam", "by Adam instead of L-BFGS") if job.settings.optimizer == "lbfgs" else told
+
+
+# --- pictures ---
+
+
+def _sized(image: Image.Image, size: tuple[int, int], device: torch.device) -> Tensor:
+    return to_tensor(resize(image, size), device)
+
+
+def _sized_mask(mask: Image.Image | None, size: tuple[int, int], device: torch.device) -> Tensor | None:
+    return _sized(mask, size, device) if mask is not None else None
+
+
+def _covering(image: Image.Image, size: tuple[int, int], device: torch.device) -> Tensor:
+    """The middle of a picture, scaled to cover (width, height)."""
+    scale = max(size[0] / image.width, size[1] / image.height)
+    width, height = max(size[0], round(image.width * scale)), max(size[1], round(image.height * scale))
+    left, top = (width - size[0]) // 2, (height - size[1]) // 2
+    return to_tensor(resize(image, (width, height)).crop((left, top, left + size[0], top + size[1])), device)
+
+
+def _mixed_colours(job: Job, seen: Sequence[Mapping[str, Seen]]) -> Moments:
+    parts = []
+    for style, values, weight in zip(job.styles, seen, job.style_weights, strict=True):
+        if isinstance(style, Preset):
+            colours = values[PIXELS]
+            assert isinstance(colours, Moments)
+        else:
+            colours = colour_moments(_sized(style, fit(style.size, 256), job.device))
+        parts.append(colours * weight)
+    return sum(parts[1:], start=parts[0])
+
+
+def _source(style: Image.Image | Preset) -> dict[str, str]:
+    if isinstance(style, Preset):
+        return {"file": style.file or style.name, "sha256": style.sha256}
+    return source_of(style)
+
+
+def _moved(values: Moments, device: torch.device) -> Moments:
+    return Moments(values.count.to(device), values.first.to(device), values.second.to(device))

@@ -1,0 +1,151 @@
+"""The plan of a painting: its sizes from coarse to fine, the iterations at each, what fits into memory, and the clock."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from creative.device import free_memory_mb
+from creative.engines.style_transfer.objective import Maps
+from creative.images import fit
+from creative.options.style_transfer import StylizeSettings
+
+COARSEST, RATIO = 128, math.sqrt(2)
+ITERATIONS = {"draft": 12, "good": 30, "best": 100}
+"""At each size up to 512 pixels; fewer beyond, where what is left to do is fine detail."""
+FULL_SIZE = 512
+FEWEST = 4
+ACTIVATIONS = 1.7
+"""Most memory of a gradient over what its graph holds: the maps being worked on come on top."""
+PICTURES = 10
+"""Copies of the picture in float32 beside the optimiser's: gradient, photo, step, previews."""
+SHARE_OF_FREE = 0.8
+TILE_MEMORY = 500
+"""MiB that one tile may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """One size of the painting: (width, height) in pixels, and how often to step there."""
+
+    size: tuple[int, int]
+    iterations: int
+
+    @property
+    def pixels(self) -> int:
+        """Their number."""
+        return self.size[0] * self.size[1]
+
+
+def plan_scales(size: tuple[int, int], settings: StylizeSettings, least: int) -> list[Scale]:
+    """The sizes from coarse to fine for a result of (width, height), none with a side below ``least``.
+
+    Raises:
+        ValueError: iterations are given for another number of sizes.
+    """
+    longest = max(size)
+    count = settings.scales or len(settings.iterations) or 1 + round(math.log(max(longest / COARSEST, 1), RATIO))
+    sizes = [fit(size, max(1, round(longest / RATIO**step))) for step in reversed(range(count))]
+    if len(settings.iterations) <= 1:
+        sizes = [one for one in sizes[:-1] if min(one) >= least] + [size]
+    sizes[-1] = size
+    given = settings.iterations
+    if len(given) > 1 and len(given) != len(sizes):
+        raise ValueError(
+            f"iterations must be one number or one for each of the {len(sizes)} sizes, but are {len(given)}."
+        )
+    if len(given) == 1:
+        given = given * len(sizes)
+    return [Scale(one, given[i] if given else _iterations(settings, max(one))) for i, one in enumerate(sizes)]
+
+
+def _iterations(settings: StylizeSettings, longest: int) -> int:
+    return max(FEWEST, round(ITERATIONS[settings.quality] * min(1, FULL_SIZE / longest)))
+
+
+# --- memory ---
+
+
+def bytes_per_pixel(maps: Maps) -> float:
+    """Bytes that a gradient through the network takes for each pixel of the picture, measured on a small one."""
+    side = max(96, maps.features.min_size)
+    seen: dict[int, int] = {}
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        if not isinstance(tensor, torch.nn.Parameter):
+            seen[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    picture = torch.zeros(1, 3, side, side, device=maps.device, dtype=maps.features.scale.dtype, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        kept = maps(picture)  # while they live no two have the same address
+    del kept
+    return ACTIVATIONS * sum(seen.values()) / side**2
+
+
+def fitting_tile(maps: Maps, pixels: int, settings: StylizeSettings, pairs: int) -> int:
+    """The side of the tiles to paint so many pixels in: 0 where the whole picture fits into memory."""
+    free = free_memory_mb(maps.device)
+    budget = settings.memory if settings.memory is not None else free * SHARE_OF_FREE if free is not None else math.inf
+    each = bytes_per_pixel(maps)
+    if pixels * (each + 12 * (PICTURES + 2 * pairs)) <= budget * 2**20:
+        return 0
+    outer = math.sqrt(min(TILE_MEMORY, budget / 2) * 2**20 / each)
+    return max(maps.multiple, int(outer - 2 * maps.halo) // maps.multiple * maps.multiple, maps.halo)
+
+
+# --- time ---
+
+
+class Clock:
+    """Shares a time budget out among sizes, from the steps measured so far.
+
+    Args:
+        seconds: to take from now on, or None for as long as the plan takes.
+        scales: the plan; its iterations say in which proportion the sizes are to get steps.
+    """
+
+    def __init__(self, seconds: float | None, scales: Sequence[Scale]) -> None:
+        self.scales = scales
+        self.started = time.monotonic()
+        self.end = None if seconds is None else self.started + seconds
+        self._cost: float | None = None  # seconds a pixel of one step
+        self._entered = self.started
+
+    def enter(self, index: int) -> bool:
+        """Whether to work at a size at all; the finest ones are left out when time is short."""
+        self._entered = time.monotonic()
+        if self.end is None or index == 0:
+            return True
+        steps = (self.end - self._entered) / self._step(index)
+        return steps >= FEWEST
+
+    def goes_on(self, index: int, done: int) -> bool:
+        """Whether another step at this size, after so many, is due."""
+        if self.end is None:
+            return done < self.scales[index].iterations
+        now = time.monotonic()
+        if done:
+            self._cost = (now - self._entered) / done / self.scales[index].pixels
+        later = sum(scale.iterations * scale.pixels for scale in self.scales[index + 1 :])
+        here = self.scales[index].iterations * self.scales[index].pixels
+        until = self._entered + (self.end - self._entered) * here / (here + later)
+        return now + self._step(index) / 2 <= until if done else True
+
+    def total(self, index: int, done: int, before: int) -> int | None:
+        """Steps in all, as far as one can tell."""
+        if self.end is None:
+            return sum(scale.iterations for scale in self.scales)
+        if not self._cost:
+            return None
+        left = max(0.0, self.end - time.monotonic()) / self._cost
+        plan = [scale.iterations * scale.pixels for scale in self.scales[index:]]
+        steps = sum(scale.iterations for scale in self.scales[index:])
+        return before + done + max(0, round(left * steps / sum(plan)))
+
+    def _step(self, index: int) -> float:
+        return (self._cost or 0.0) * self.scales[index].pixels
