@@ -1,0 +1,39 @@
+"""Feature visualization: what a neuron, a channel, a layer or a class wants to see, drawn from nothing."""
+
+from creative.engines.feature_visualization.measure import Score, check_objectives, likeness, measure
+from creative.engines.feature_visualization.parameterization import FourierPictures, Parameterization, PixelPictures
+from creative.engines.feature_visualization.sheet import sheet
+from creative.engines.feature_visualization.transforms import (
+    Affine,
+    Jitter,
+    Pad,
+    Rotate,
+    Scale,
+    Transform,
+    Transforms,
+    robust_transforms,
+)
+from creative.engines.feature_visualization.visualize import Drawn, ascend, draw, visualize
+
+__all__ = [
+    "Affine",
+    "Drawn",
+    "FourierPictures",
+    "Jitter",
+    "Pad",
+    "Parameterization",
+    "PixelPictures",
+    "Rotate",
+    "Scale",
+    "Score",
+    "Transform",
+    "Transforms",
+    "ascend",
+    "check_objectives",
+    "draw",
+    "likeness",
+    "measure",
+    "robust_transforms",
+    "sheet",
+    "visualize",
+]
