@@ -141,7 +141,7 @@ class DreamSettings(Settings):
         "max", title="Pooling", description="How the network shrinks its maps; average is softer", advanced=True
     )
     tile: int | None = Field(
-        None, ge=0, le=8192, title="Tile", description="Side of the tiles that large sizes are dreamed in, pixels; 0: whole",
+        None, ge=0, le=8192, title="Tile", description="Side of the tiles for large sizes, pixels; 0: whole",
         advanced=True,
     )  # fmt: skip
     precision: Literal["auto", "float32"] = Field(
@@ -197,7 +197,7 @@ class DreamZoomSettings(DreamSettings):
     )
     steps: int | None = Field(2, ge=1, le=1000, title="Steps", description=_VIDEO_STEPS, advanced=True)
     first_steps: int = Field(
-        10, ge=0, le=1000, title="First steps", description="Steps in each octave of the first frame, where more is to do",
+        10, ge=0, le=1000, title="First steps", description="Steps in each octave of the first frame",
         advanced=True,
     )  # fmt: skip
 

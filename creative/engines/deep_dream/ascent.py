@@ -31,8 +31,8 @@ def normalised(gradient: Tensor, how: str) -> Tensor:
     """The gradient (1, 3, H, W) at a size that steps can be measured in; in place where it can be.
 
     Args:
-        how: ``deviation`` to a standard deviation of 1; ``mean`` to a mean size of 1, as google/deepdream does; ``bands``
-            to a deviation of 1 in each band of a Laplacian pyramid, which brings out the large shapes.
+        how: ``deviation`` to a standard deviation of 1; ``mean`` to a mean size of 1, as google/deepdream does;
+            ``bands`` to a deviation of 1 in each band of a Laplacian pyramid, which brings out the large shapes.
     """
     if how == "bands":
         return _bands(gradient)

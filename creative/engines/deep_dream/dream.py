@@ -1,4 +1,4 @@
-"""The algorithm: octaves from small to large, in each some steps along the gradient, the detail carried from one to the next."""
+"""The algorithm: octaves from small to large, steps along the gradient in each, detail carried from one to the next."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LUMA = (0.299, 0.587, 0.114)
 
 def dream(
     photo: Image.Image,
-    settings: DreamSettings = DreamSettings(),
+    settings: DreamSettings = DreamSettings(),  # noqa: B008 (frozen)
     *,
     guide: Image.Image | None = None,
     mask: Image.Image | None = None,
@@ -131,8 +131,8 @@ class Dreamer:
             )
         if len(able) < count and self._fixed_octaves:
             raise DreamError(
-                f"The smallest of {count} octaves would have {sides[0][0]} × {sides[0][1]} pixels, fewer than the {least} "
-                f"a side that {self.features.network} up to {self.features.layers[-1]} needs: "
+                f"The smallest of {count} octaves would have {sides[0][0]} × {sides[0][1]} pixels, fewer than the "
+                f"{least} a side that {self.features.network} up to {self.features.layers[-1]} needs: "
                 f"for {shape} take {len(able)} at most."
             )
         if not self._fixed_octaves:
@@ -141,16 +141,28 @@ class Dreamer:
         return Plan(tuple(able), self.settings.steps or 1 if steps is None else steps, message)
 
     def steps(
-        self, original: Image.Image, plan: Plan, *, seed: int, mask: Image.Image | None = None
+        self,
+        original: Image.Image,
+        plan: Plan,
+        *,
+        seed: int,
+        mask: Image.Image | None = None,
+        start: Image.Image | None = None,
     ) -> Generator[Step, None, None]:
-        """Dream into a picture of the plan's size; each Step's preview is the picture as it is then, the last the result."""
+        """Dream into a picture of the plan's size; the last Step's preview makes the result.
+
+        Args:
+            original: what the dream is blended with, and whose colours are kept, if the settings say so.
+            start: what the dream begins in, if not the original.
+        """
         total, done = plan.total, 0
-        yield Step(0, total, preview=original.copy, message=plan.message)
+        start = original if start is None else start
+        yield Step(0, total, preview=start.copy, message=plan.message)
         random = random_generator(seed)
         dreamed: Tensor | None = None  # the octave before, and what it began with
         begun: Tensor | None = None
         for number, size in enumerate(plan.octaves, 1):
-            base = to_tensor(resize(original, size), self.device)
+            base = to_tensor(resize(start, size), self.device)
             allowed = self._allowed(mask, size)
             if dreamed is None or begun is None:
                 picture = base.clone()

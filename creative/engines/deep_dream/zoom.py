@@ -1,0 +1,104 @@
+"""A journey into a dream: each frame is the one before, moved a little, and dreamed on (2015's endless zoom)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from creative.engines.deep_dream.dream import Dreamer, Plan, load_dreamer
+from creative.engines.deep_dream.reel import Reel
+from creative.images import fit, resize, to_image, to_tensor
+from creative.options.deep_dream import DreamZoomSettings
+from creative.progress import Step
+from creative.provenance import describe_run
+
+
+def dream_zoom(
+    photo: Image.Image,
+    path: str | Path,
+    settings: DreamZoomSettings = DreamZoomSettings(),  # noqa: B008 (frozen)
+    *,
+    guide: Image.Image | None = None,
+    weights: str | Path | None = None,
+    device: str | torch.device | None = None,
+) -> Generator[Step, None, Path]:
+    """Make a video that travels into a photo and what is dreamed there.
+
+    Args:
+        photo: what the journey begins in.
+        path: of the video, .mp4 or .gif. The frames lie in a folder beside it until it is done; the same call goes on
+            where a stopped one ended.
+        settings, guide, weights, device: see ``dream``.
+
+    Raises:
+        ValueError: at the call, see ``dream``; or the video could not be saved there.
+    """
+    size = even(fit(photo.size, settings.size))
+    dreamer = load_dreamer(settings, guide=guide, weights=weights, device=device)
+    frame, first = dreamer.plan(size), dreamer.plan(size, steps=settings.first_steps)
+    job = describe_run(
+        "dream-zoom",
+        dreamer.settings.changed(octaves=len(frame.octaves)),
+        inputs={"photo": photo, "guide": guide},
+        weights={settings.network: dreamer.features.sha256},
+        device=dreamer.device,
+    )
+    return _travel(photo, dreamer, first, frame, Reel(path, job), settings)
+
+
+def _travel(
+    photo: Image.Image, dreamer: Dreamer, first: Plan, frame: Plan, reel: Reel, settings: DreamZoomSettings
+) -> Generator[Step, None, Path]:
+    count = max(1, round(settings.seconds * settings.frames_per_second))
+    total = first.total + frame.total * (count - 1)
+    yield Step(0, total, message=first.message)
+    begin = reel.open()
+    if begin:
+        message = f"Goes on from frame {begin} of {count}."
+        yield Step(_done(begin, first, frame), total, preview=reel.last, message=message)
+    for number in range(begin, count):
+        before = resize(photo, frame.size) if number == 0 else moved(reel.last(), settings)
+        plan = frame if number else first
+        done = _done(number, first, frame)
+        for step in dreamer.steps(before, plan, seed=settings.seed + number):
+            if step.done:
+                yield Step(done + step.done, total, {**step.metrics, "frame": number + 1}, step.preview)
+            picture = step.preview
+        assert picture is not None
+        reel.add(picture())
+    reel.finish(settings.frames_per_second)
+    return reel.path
+
+
+def _done(frames: int, first: Plan, frame: Plan) -> int:
+    return first.total + frame.total * (frames - 1) if frames else 0
+
+
+def moved(image: Image.Image, settings: DreamZoomSettings) -> Image.Image:
+    """The view one frame later: zoomed, turned and panned about the middle; beyond the border it is mirrored."""
+    rate = settings.frames_per_second
+    scale = settings.zoom ** (-1 / rate)
+    angle = math.radians(settings.rotate / rate)
+    width, height = image.size
+    cosine, sine = scale * math.cos(angle), scale * math.sin(angle)
+    # Where to look, for each pixel of the new view, in halves of width and height from the middle.
+    matrix = torch.tensor(
+        [
+            [cosine, -sine * height / width, 2 * settings.pan_x / rate],
+            [sine * width / height, cosine, 2 * settings.pan_y / rate],
+        ]
+    )
+    picture: Tensor = to_tensor(image)
+    places = F.affine_grid(matrix[None], [1, 3, height, width], align_corners=False)
+    return to_image(F.grid_sample(picture, places, mode="bicubic", padding_mode="reflection", align_corners=False))
+
+
+def even(size: tuple[int, int]) -> tuple[int, int]:
+    """The size with even sides, as MP4 wants them."""
+    return max(2, size[0] // 2 * 2), max(2, size[1] // 2 * 2)
