@@ -1,7 +1,7 @@
 """From the declaration of an app to its page in the browser.
 
-Every widget comes from ``creative.settings.describe``: a new field of a settings class appears here by itself. A page is
-a ``gr.Blocks`` of its own (``build_page``); ``serve`` puts one, or the studio made of many, on a local address.
+Every widget comes from ``creative.settings.describe``: a new field of a settings class appears here by itself. A page
+is a ``gr.Blocks`` of its own; ``apps.studio`` serves one, or all of them as one site.
 """
 
 from __future__ import annotations
@@ -13,10 +13,7 @@ import inspect
 import os
 import shutil
 import tempfile
-import time
-import traceback
-import uuid
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -25,22 +22,15 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported, w
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 import gradio as gr
-from PIL import Image
 
-from apps import _app
-from apps._app import Action, App, Saved
-from apps._gallery import Past, facts, pair, past_results, save_jpeg, served, thumbnail
-from apps._jobs import MACHINE, Running, Watch, figures, line, span, waiting, working
+from apps._app import Action, App
+from apps._gallery import Past, facts, past_results, served, thumbnail
+from apps._jobs import RUNNING, line
+from apps._watch import JobError, watch
 from creative.options.studio import StudioSettings
-from creative.progress import Step
-from creative.settings import Description, Record, Settings, describe
+from creative.settings import Description, Record, describe
 
-PREVIEW_EVERY = 0.35
-"""Seconds between two previews at least; a preview that is dear comes less often, see ``_follow``."""
-STATUS_EVERY = 0.1
-MAX_UPLOAD = "64mb"
-RUNNING = Running()
-FOLDER = Path(__file__).parent
+__all__ = ["build_gallery", "build_page", "build_widget", "gr", "launch"]
 
 Updates: TypeAlias = dict[Any, Any]
 
@@ -75,7 +65,9 @@ def _same(value: Any) -> Any:
     return value
 
 
-def _single(field: Description, component: Any, read: Callable[[Any], Any] = _same, write: Callable[[Any], Any] = _same) -> Widget:
+def _single(
+    field: Description, component: Any, read: Callable[[Any], Any] = _same, write: Callable[[Any], Any] = _same
+) -> Widget:
     return Widget(field, (component,), read, lambda value: (write(value),))
 
 
@@ -117,14 +109,21 @@ def build_widget(field: Description, *, batch: bool = False) -> Widget:
 
 def _choice(field: Description, texts: Mapping[str, Any]) -> Widget:
     assert field.choices is not None
-    choices = [(str(choice).replace("_", " ").capitalize() if str(choice).islower() else str(choice), choice) for choice in field.choices]
+    choices = [
+        (str(choice).replace("_", " ").capitalize() if str(choice).islower() else str(choice), choice)
+        for choice in field.choices
+    ]
     if field.many:
-        return _single(field, gr.CheckboxGroup(choices, value=list(field.default or ()), **texts), tuple, lambda v: list(v or ()))
+        return _single(
+            field, gr.CheckboxGroup(choices, value=list(field.default or ()), **texts), tuple, lambda v: list(v or ())
+        )
     if field.optional:
         choices.insert(0, ("As usual", ""))
     value = field.default if field.default is not None else choices[0][1]
     kind = gr.Radio if len(choices) <= 4 else gr.Dropdown
-    return _single(field, kind(choices, value=value, **texts), lambda v: None if v == "" else v, lambda v: "" if v is None else v)
+    return _single(
+        field, kind(choices, value=value, **texts), lambda v: None if v == "" else v, lambda v: "" if v is None else v
+    )
 
 
 def _number(field: Description, texts: Mapping[str, Any]) -> Widget:
@@ -143,7 +142,12 @@ def _number(field: Description, texts: Mapping[str, Any]) -> Widget:
         step = step or (high - low) / 100
         if field.widget == "slider" or (high - low) / step <= 200:
             return _single(field, _unchecked(gr.Slider(low, high, value=field.default, step=step, **texts)))
-    return _single(field, _unchecked(gr.Number(**texts, value=field.default, precision=0 if whole else None, step=step or 1, min_width=120)))
+    return _single(
+        field,
+        _unchecked(
+            gr.Number(**texts, value=field.default, precision=0 if whole else None, step=step or 1, min_width=120)
+        ),
+    )
 
 
 def _picture(field: Description, *, batch: bool) -> Widget:
@@ -161,7 +165,9 @@ def _files(field: Description) -> Widget:
         label=_title(field), file_count="multiple" if field.many else "single", height=110,
         file_types=kinds.get(field.file or ""), type="filepath", elem_classes="files",
     )  # fmt: skip
-    return _single(field, files, lambda paths: (tuple(paths) if field.many else paths) if paths else None, lambda _: None)
+    return _single(
+        field, files, lambda paths: (tuple(paths) if field.many else paths) if paths else None, lambda _: None
+    )
 
 
 def _style(field: Description) -> Widget:
@@ -178,7 +184,12 @@ def _style(field: Description) -> Widget:
     own.preprocess = _path
     presets.input(None, None, own, js="() => null", api_visibility="private")
     own.upload(None, None, presets, js="() => null", api_visibility="private")
-    return Widget(field, (presets, own), lambda name, path: path or name or None, lambda value: (value if value in names else None, None))
+    return Widget(
+        field,
+        (presets, own),
+        lambda name, path: path or name or None,
+        lambda value: (value if value in names else None, None),
+    )
 
 
 def _styles(field: Description) -> Widget:
@@ -186,9 +197,18 @@ def _styles(field: Description) -> Widget:
     presets = gr.Dropdown(
         [(_spoken(name), name) for name in _preset_names()], multiselect=True, label=field.title, info=field.description
     )
-    files = gr.File(label=f"{field.title} of your own", file_count="multiple", file_types=["image"], height=110, elem_classes="files")
+    files = gr.File(
+        label=f"{field.title} of your own",
+        file_count="multiple",
+        file_types=["image"],
+        height=110,
+        elem_classes="files",
+    )
     return Widget(
-        field, (presets, files), lambda names, paths: (*(names or ()), *(paths or ())), lambda value: (list(value or ()), None)
+        field,
+        (presets, files),
+        lambda names, paths: (*(names or ()), *(paths or ())),
+        lambda value: (list(value or ()), None),
     )
 
 
@@ -240,7 +260,7 @@ def build_page(app: App, output: Path = Path("out")) -> gr.Blocks:
         output: the folder that results are saved in, and whose earlier results are shown.
     """
     with gr.Blocks(title=app.title, analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)) as page:
-        gr.HTML(f'<header><h1>{html.escape(app.title)}</h1><p>{html.escape(app.summary)}</p></header>')
+        gr.HTML(f"<header><h1>{html.escape(app.title)}</h1><p>{html.escape(app.summary)}</p></header>")
         actions = [action for action in app.actions if action.page]
         if len(actions) == 1:
             forms = [_Form(actions[0], output)]
@@ -287,9 +307,13 @@ class _Form:
                     self.download = gr.DownloadButton("Download", size="md", elem_classes="download")
                 with gr.Accordion("How it was made", open=False, elem_classes="made"):
                     self.made = gr.JSON(show_label=False, container=False, max_height=400)
-        self.outputs = [self.status, self.preview, self.pair, self.text, self.download, self.made]
+        self.outputs = {
+            "status": self.status, "preview": self.preview, "pair": self.pair, "text": self.text,
+            "download": self.download, "made": self.made,
+        }  # fmt: skip
         self.done = self.start.click(
-            self._handler(), [component for widget in self.widgets for component in widget.components], self.outputs,
+            self._handler(), [component for widget in self.widgets for component in widget.components],
+            list(self.outputs.values()),
             api_name=action.verb, api_description=action.summary, show_progress="hidden", trigger_mode="once",
             concurrency_id="machine", concurrency_limit=32,
         )  # fmt: skip
@@ -311,12 +335,17 @@ class _Form:
         """``handle`` with parameters named as the fields, for those who call it from a program."""
 
         def handle(request: gr.Request, *values: Any) -> Generator[Updates, None, None]:
-            yield from self._run(request.session_hash, values)
+            owner = (request.session_hash, self.action.verb)
+            try:
+                for view in watch(self.action, lambda: self._read(values), self.output, owner, SITE):
+                    yield {self.outputs[name]: value for name, value in view.items()}
+            except JobError as problem:  # shown by the browser, raised by gradio's client
+                raise gr.Error(html.escape(str(problem), quote=False), print_exception=False) from None
 
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         names = ["request"]
         for widget in self.widgets:
-            first, *rest = widget.components
+            _, *rest = widget.components
             names += [widget.field.name, *(f"{widget.field.name}_picture" for _ in rest)]
         handle.__signature__ = inspect.Signature([inspect.Parameter(name, kind) for name in names])  # type: ignore[attr-defined]
         return handle
@@ -336,107 +365,6 @@ class _Form:
         inputs = self.action.inputs(**{name: value for name, value in given.items() if name in names})
         settings = self.action.settings(**{name: value for name, value in given.items() if name not in names})
         return inputs, settings
-
-    def _run(self, session: str | None, values: Sequence[Any]) -> Generator[Updates, None, None]:
-        """The whole of a job as the page sees it; closed when the tab is, which frees the machine."""
-        yield {self.status: line("working", ["Getting ready"])}
-        try:
-            inputs, settings = self._read(values)
-            engine = _app.perform(self.action, inputs, settings, out=self.output)
-            with contextlib.closing(engine), RUNNING.job((session, self.action.verb)) as stop, MACHINE.place() as place:
-                while place.before:
-                    if stop.is_set():
-                        yield {self.status: line("stopped", ["Stopped before its turn came"])}
-                        return
-                    yield {self.status: waiting(place.before)}
-                    time.sleep(0.25)
-                saved = yield from self._follow(engine, stop)
-            if saved is None:
-                yield {self.status: line("stopped", ["Stopped before there was anything to keep"])}
-            else:
-                yield self._show(saved, inputs)
-        except (ValueError, OSError) as problem:
-            yield {self.status: line("failed", [str(problem)])}
-            raise gr.Error(html.escape(str(problem), quote=False), title="Not yet", print_exception=False) from None
-        except Exception as problem:
-            traceback.print_exc()
-            sentence = f"This failed unexpectedly ({type(problem).__name__}: {problem}); the server's log says more."
-            yield {self.status: line("failed", [sentence])}
-            raise gr.Error(html.escape(sentence, quote=False), title="Failed", print_exception=False) from None
-
-    def _follow(self, engine: Generator[Step, None, Saved], stop: Any) -> Generator[Updates, None, Saved | None]:
-        """Pass the job's steps on to the page; returns what was saved, None where nothing was."""
-        watch, said, pause, messages = Watch(), Watch(), PREVIEW_EVERY, ()
-        shown: list[Path] = []
-        try:
-            while not stop.is_set():
-                step = next(engine)
-                if step.message:
-                    messages = (*messages, step.message)[-4:]
-                status = working(step, watch, messages)
-                if step.preview is not None and step.done and watch.due(pause):
-                    began = time.monotonic()
-                    updates = self._preview(step.preview(), shown)
-                    pause = max(PREVIEW_EVERY, 10 * (time.monotonic() - began))  # at most a tenth of the time
-                    yield {self.status: status, **updates}
-                elif said.due(STATUS_EVERY):
-                    yield {self.status: status}
-            engine.throw(KeyboardInterrupt)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-        except KeyboardInterrupt:
-            return None
-        finally:
-            for path in shown[:-1]:
-                path.unlink(missing_ok=True)
-        return None
-
-    def _preview(self, preview: Any, shown: list[Path]) -> Updates:
-        """A picture as a small file that the page may fetch, the one before last forgotten; or a text."""
-        if not isinstance(preview, Image.Image):
-            return {self.text: str(preview)}
-        path = SITE / "previews" / f"{uuid.uuid4().hex}.jpg"
-        shown.append(Path(save_jpeg(preview, path)))
-        if len(shown) > 4:
-            shown.pop(0).unlink(missing_ok=True)
-        return {self.preview: str(path)}
-
-    def _show(self, saved: Saved, inputs: Any) -> Updates:
-        """What was saved, as files that carry their provenance."""
-        from creative.provenance import read_provenance
-
-        made = read_provenance(saved.path) if saved.path.is_file() else None
-        parts = ["Done" if saved.complete else "Stopped; the last preview is kept", span(saved.seconds)]
-        parts += [*figures(saved.metrics), saved.path.name]
-        copy = served(saved.path, SITE)
-        state = "done" if saved.complete else "stopped"
-        updates: Updates = {
-            self.download: copy,
-            self.made: made.model_dump(mode="json") if made else saved.settings.model_dump(mode="json"),
-        }
-        if self.action.output == "text":
-            updates[self.text] = saved.path.read_text(encoding="utf-8")
-        elif self.action.output == "image":
-            updates[self.preview] = copy
-            before = self._before(inputs, saved.path)
-            updates[self.pair] = pair(before, copy, saved.path) if before else ""
-            state += " compared" if before else ""
-        updates[self.status] = line(f"{state} kept", parts, messages=saved.messages)
-        return updates
-
-    def _before(self, inputs: Any, result: Path) -> str | None:
-        """The picture that went in, at the size of the result and as any browser can show it."""
-        from creative.images import open_image, resize
-
-        for widget in self.inputs:
-            if widget.field.file == "picture":
-                given = getattr(inputs, widget.field.name)
-                given = given[0] if isinstance(given, tuple) and given else given
-                if given:
-                    with Image.open(result) as image:
-                        size = image.size
-                    return save_jpeg(resize(open_image(given), size), SITE / "before" / f"{uuid.uuid4().hex}.jpg")
-        return None
 
     def _halt(self, request: gr.Request) -> None:
         RUNNING.stop((request.session_hash, self.action.verb))
@@ -493,8 +421,8 @@ def build_gallery(page: gr.Blocks, output: Path, forms: Sequence[_Form] = ()) ->
         gr.HTML("<h2>Made here</h2>")
         files = gr.State([])
         gallery = gr.Gallery(
-            show_label=False, columns=6, fit_columns=False, height="auto", object_fit="cover", allow_preview=False, buttons=[],
-            interactive=False, container=False, elem_classes="results",
+            show_label=False, columns=6, fit_columns=False, height="auto", object_fit="cover", allow_preview=False,
+            buttons=[], interactive=False, container=False, elem_classes="results",
         )  # fmt: skip
         chosen = gr.State(None)
         with gr.Row(visible=False, elem_classes="chosen") as panel:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import html
-import os
 import shutil
 import urllib.parse
+import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,14 +79,16 @@ def _provenance(path: Path, changed: int) -> Provenance | None:
 def served(path: Path, folder: Path) -> str:
     """A copy of a file in the folder that the site may serve from, under its own name; the file itself stays private.
 
-    The bytes are the same, so what is downloaded carries its provenance. A hard link where the file system has them.
+    The bytes are the same, so what is downloaded carries its provenance.
     """
     stat = path.stat()
     key = hashlib.sha256(f"{path.resolve()} {stat.st_mtime_ns} {stat.st_size}".encode()).hexdigest()[:16]
     copy = folder / "results" / key / path.name
     if not copy.exists():
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, copy)
+        beside = copy.with_name(f"{uuid.uuid4().hex}.part")
+        shutil.copyfile(path, beside)
+        beside.replace(copy)
     return str(copy)
 
 
@@ -105,7 +107,7 @@ def thumbnail(path: Path, folder: Path, *, side: int = THUMBNAIL) -> str:
 def save_jpeg(image: Image.Image, path: Path) -> str:
     """A picture for the screen, written beside and renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    beside = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
     image.convert("RGB").save(beside, "JPEG", quality=88)
     beside.replace(path)
     return str(path)
@@ -135,5 +137,6 @@ def pair(before: str, after: str, result: Path) -> str:
     return (
         f'<figure class="pair" style="--shape:{width}/{height};--ratio:{width / height:.4f}">'
         f'<img src="{addresses[1]}" alt="After"><img class="before" src="{addresses[0]}" alt="Before"><i></i>'
-        '<input type="range" min="0" max="100" value="0" step="0.1" aria-label="How much of the picture before"></figure>'
+        '<input type="range" min="0" max="100" value="0" step="0.1" aria-label="How much of the picture before">'
+        "</figure>"
     )

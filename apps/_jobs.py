@@ -86,13 +86,22 @@ class Running:
             event.set()
         return event is not None
 
+    def stop_all(self) -> None:
+        """Ask every job to stop after its step."""
+        for event in list(self._stops.values()):
+            event.set()
+
+
+RUNNING = Running()
+"""The jobs of every page of this process."""
+
 
 @dataclass
-class Watch:
+class Pace:
     """How fast a job goes, and when a look at it is due."""
 
     started: float = field(default_factory=time.monotonic)
-    pace: float | None = None
+    step_seconds: float | None = None
     _last: tuple[int, float] | None = None
     _looked: float = 0.0
 
@@ -100,8 +109,8 @@ class Watch:
         """Take note of a step."""
         now = time.monotonic()
         if self._last is not None and step.done > self._last[0]:
-            pace = (now - self._last[1]) / (step.done - self._last[0])
-            self.pace = pace if self.pace is None else 0.8 * self.pace + 0.2 * pace
+            took = (now - self._last[1]) / (step.done - self._last[0])
+            self.step_seconds = took if self.step_seconds is None else 0.8 * self.step_seconds + 0.2 * took
         if self._last is None or step.done != self._last[0]:
             self._last = (step.done, now)
 
@@ -112,9 +121,9 @@ class Watch:
 
     def left(self, step: Step) -> float | None:
         """Seconds to the end, as far as one can tell."""
-        if self.pace is None or step.total is None:
+        if self.step_seconds is None or step.total is None:
             return None
-        return max(0.0, (step.total - step.done) * self.pace)
+        return max(0.0, (step.total - step.done) * self.step_seconds)
 
     def due(self, every: float) -> bool:
         """Whether the last look is at least ``every`` seconds ago; if so, this is the next one."""
@@ -148,7 +157,7 @@ KEYS = "<p><kbd>Ctrl</kbd> <kbd>Enter</kbd> starts, <kbd>Esc</kbd> stops</p>"
 def line(
     state: str, parts: list[str], *, done: float | None = None, messages: tuple[str, ...] = (), keys: bool = False
 ) -> str:
-    """The status line: ``state`` (idle, waiting, working, done, stopped, failed, kept) is what the style sheet goes by."""
+    """The status line. The style sheet goes by ``state``: idle, waiting, working, done, stopped, failed, kept."""
     bar = "" if done is None else f'<div class="bar"><i style="width:{min(1.0, max(0.0, done)):.1%}"></i></div>'
     text = " <span>·</span> ".join(html.escape(part, quote=False) for part in parts)
     notes = "".join(f"<p class='note'>{html.escape(message, quote=False)}</p>" for message in messages)
@@ -158,16 +167,16 @@ def line(
     return f'<div class="status {state}" role="status" aria-live="polite">{inside}</div>'
 
 
-def working(step: Step, watch: Watch, messages: tuple[str, ...] = ()) -> str:
+def working(step: Step, pace: Pace, messages: tuple[str, ...] = ()) -> str:
     """The status line of a job at a step."""
-    watch.seen(step)
+    pace.seen(step)
     if not step.done:
         parts = ["Getting ready"]
     elif step.total:
         parts = [f"Step {step.done} of {step.total}"]
     else:
         parts = [f"Step {step.done}"]
-    left = watch.left(step)
+    left = pace.left(step)
     if left is not None:
         parts.append(f"about {span(left)} left" if left >= 9.95 else "a few seconds left")
     parts += figures(step.metrics)

@@ -156,6 +156,8 @@ class Place:
         """
         if out is None and action.place is not None:
             place = cls(action.place(inputs, settings), fixed=True)
+        elif action.place is not None and out is not None and is_folder(out):
+            place = cls(Path(out) / action.place(inputs, settings).name, fixed=True)
         elif action.output == "folder":
             place = cls(Path(OUT / "-".join(action.verb.split()) if out is None else out), fixed=True)
         elif out is not None and not is_folder(out):

@@ -350,15 +350,12 @@ def _presets() -> Iterator[dict[str, Any]]:
     from creative.weights import find_preset, list_presets
 
     for name in list_presets():
-        path = find_preset(name)
         try:
-            told = read_metadata(path)
+            card = read_metadata(find_preset(name)).get("preset", {})
         except (ValueError, OSError) as error:
-            told = {"title": f"cannot be read: {error}"}
-        yield {
-            "name": name, "title": told.get("title") or "", "painter": told.get("painter") or "",
-            "year": told.get("year"), "path": str(path),
-        }  # fmt: skip
+            card = {"title": f"cannot be read ({error})"}
+        told = {key: card.get(key) or "" for key in ("title", "painter", "year")}
+        yield {"name": name, **told, "path": str(find_preset(name))}
 
 
 def _home(path: str) -> str:

@@ -8,22 +8,28 @@ The site serves this machine only, asks nothing of any other, and lets nobody se
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import html
+import logging
 import os
 import socket
 import threading
+import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from apps._app import App
-from apps._form import FOLDER, MACHINE, MAX_UPLOAD, SITE, build_gallery, build_page, gr
+from apps._form import build_gallery, build_page, gr
+from apps._jobs import MACHINE, RUNNING
 from creative import __version__
 from creative.options.studio import StudioSettings
 
 LOCAL = "127.0.0.1,localhost,::1"
+MAX_UPLOAD = "64mb"
+FOLDER = Path(__file__).parent
 
 
 class StudioError(ValueError):
@@ -55,15 +61,9 @@ def studio(
 
 def every_app() -> list[App]:
     """The apps that have a page, found by their files."""
-    import importlib
-    import pkgutil
+    from apps._verbs import apps
 
-    import apps
-
-    names = sorted(module.name for module in pkgutil.iter_modules(apps.__path__) if not module.name.startswith("_"))
-    found = [importlib.import_module(f"apps.{name}") for name in names if name not in {"studio", "demo"}]
-    declared = [module.APP for module in found if isinstance(getattr(module, "APP", None), App)]
-    return [app for app in declared if any(action.page for action in app.actions)]
+    return [app for app in apps() if any(action.page for action in app.actions)]
 
 
 def build_studio(apps: Sequence[App], output: Path = Path("out")) -> gr.Blocks:
@@ -117,8 +117,19 @@ def serve(
     address = "localhost" if settings.host in {"127.0.0.1", "0.0.0.0"} else settings.host
     print(f"The page is at http://{address}:{listener.getsockname()[1]} (Ctrl-C ends it).", flush=True)
     threading.Thread(target=_warm_up, daemon=True).start()
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            """Jobs keep their last preview; pages that are still open are cut off, which is no error."""
+            RUNNING.stop_all()
+            patience = time.monotonic() + 10
+            while len(MACHINE) and time.monotonic() < patience:
+                await asyncio.sleep(0.05)
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+            await super().shutdown(sockets)
+
     with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listener])
+        Server(config).run(sockets=[listener])
 
 
 def site(page: gr.Blocks, login: tuple[str, str] | None = None) -> Any:
@@ -171,4 +182,4 @@ def _warm_up() -> None:
         import torch  # noqa: F401
 
 
-__all__ = ["SITE", "StudioError", "build_studio", "every_app", "serve", "site", "studio"]
+__all__ = ["StudioError", "build_studio", "every_app", "serve", "site", "studio"]

@@ -56,6 +56,6 @@ def run(engine: Generator[Step, None, Result], on_step: Callable[[Step], object]
             if on_step is not None:
                 on_step(step)
     except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]
+        return stop.value
     finally:
         engine.close()

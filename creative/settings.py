@@ -70,7 +70,7 @@ def Field(  # noqa: N802 (reads like pydantic's own Field, which it wraps)
         positional: given without a flag on the command line.
         constraints: pydantic's own (``ge``, ``le``, ``min_length``...).
     """
-    extra = {"advanced": advanced, "widget": widget, "step": step, "positional": positional}
+    extra: dict[str, Any] = {"advanced": advanced, "widget": widget, "step": step, "positional": positional}
     return pydantic.Field(default, title=title, description=description, json_schema_extra=extra, **constraints)
 
 

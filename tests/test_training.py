@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -342,6 +343,10 @@ def test_nested_state_survives() -> None:
 def test_two_processes_are_as_one(tmp_path: Path) -> None:
     jobs = [["fit", str(tmp_path / "two"), {}, []], ["fit", str(tmp_path / "parts"), {"accumulate": 2}, []]]
     port = str(20000 + os.getpid() % 9999)
+    pooled, whole = str(tmp_path / "pooled"), str(tmp_path / "whole")
+    constant = {"schedule": "constant"}
+    jobs += [["rivals", pooled, constant | {"steps": 22}, []], ["rivals", pooled, constant, []]]
+    jobs += [["rivals", whole, constant, []]]
     script(jobs, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", port)
     trained(tmp_path / "one")
     for name in ("two", "parts"):
@@ -350,6 +355,11 @@ def test_two_processes_are_as_one(tmp_path: Path) -> None:
             worst = max(float((one[key] - other[key]).abs().max()) for key in one)
             assert worst < 1e-5, f"{name}/{file} differs by {worst}"
         assert [row["step"] for row in rows(tmp_path / "one")] == [row["step"] for row in rows(tmp_path / name)]
+
+    broken, unbroken = (load_checkpoint(tmp_path / name / "best.safetensors").tensors for name in ("pooled", "whole"))
+    assert all(torch.equal(broken[key], unbroken[key]) for key in unbroken)  # each with its own pool and noise
+    with pytest.raises(TrainingError, match="processes = 2, but now there is processes = 1"):
+        trained(tmp_path / "pooled", Rivals(), schedule="constant")
 
 
 # It stops
@@ -435,6 +445,16 @@ def test_time_budget(tmp_path: Path) -> None:
     assert again[-1].done == steps[-1].done  # the seconds were counted
 
 
+def test_slow_steps_are_saved_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("creative.engines.training.run.SAVE_SECONDS", 0.0)
+    engine = train(Fit(), SETTINGS.changed(save_every=1000), tmp_path, device="cpu")
+    for step in engine:
+        if step.done == 3:
+            break
+    assert read_metadata(tmp_path / "last.safetensors")["step"] == 3
+    engine.close()
+
+
 def test_patience(tmp_path: Path) -> None:
     class Flat(Fit):
         def evaluate(self, networks: Any) -> dict[str, float]:
@@ -444,6 +464,42 @@ def test_patience(tmp_path: Path) -> None:
     run(train(Flat(), SETTINGS.changed(steps=1000, patience=2), tmp_path, device="cpu"), steps.append)
     assert steps[-1].done == 27  # the first evaluation is the best, two more are not better
     assert "which is the end" in (steps[-1].message or "")
+
+
+def test_an_evaluation_that_never_works_still_leaves_a_network(tmp_path: Path) -> None:
+    class Lost(Fit):
+        def evaluate(self, networks: Any) -> dict[str, float]:
+            return {"distance": math.nan}
+
+        def config(self) -> dict[str, Any]:
+            return {"sizes": (1, 2)}
+
+    stopped(tmp_path, 20, Lost())
+    trained(tmp_path, Lost())
+    assert read_metadata(tmp_path / "best.safetensors")["training"]["steps"] == 40
+
+
+def test_tensorboard_gets_the_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    class SummaryWriter:
+        def __init__(self, folder: str, purge_step: int) -> None:
+            seen.append((folder, purge_step))
+
+        def add_scalar(self, name: str, value: float, step: int) -> None:
+            seen.append((name, step))
+
+        def close(self) -> None:
+            seen.append("closed")
+
+    monkeypatch.setattr("creative.engines.training.loop.has_tensorboard", lambda: True)
+    module = types.ModuleType("torch.utils.tensorboard")
+    module.SummaryWriter = SummaryWriter  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
+    trained(tmp_path, tensorboard=True)
+    assert seen[0] == (str(tmp_path / "tensorboard"), 1)
+    assert {("loss", 7), ("distance", 9), ("learning_rate", 40)} <= set(seen[1:-1])
+    assert seen[-1] == "closed"
 
 
 def test_higher_may_be_better(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A small app that is quick to run: it blurs a picture step by step. ``python tests/e2e/toy.py FOLDER PORT`` serves it."""
+"""A small app that is quick: it blurs a picture step by step. ``python tests/e2e/toy.py FOLDER PORT`` serves it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def start_blur(inputs: BlurInputs, settings: BlurSettings, device: str) -> Gener
             time.sleep(settings.pause)
             image = image.filter(ImageFilter.GaussianBlur(settings.radius))
             image.info["provenance"] = provenance
-            yield Step(done, settings.steps, {"softness": done * settings.radius}, lambda: image)
+            yield Step(done, settings.steps, {"softness": done * settings.radius}, lambda image=image: image)
         return image
 
     return engine()
@@ -66,7 +66,7 @@ def start_echo(inputs: EchoInputs, settings: EchoSettings, device: str) -> Gener
     for done in range(1, settings.times + 1):
         time.sleep(0.01)
         text += settings.prompt + "\n"
-        yield Step(done, settings.times, preview=lambda: text)
+        yield Step(done, settings.times, preview=lambda text=text: text)
     return text
 
 

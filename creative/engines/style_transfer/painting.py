@@ -59,7 +59,7 @@ CONTENT_WEIGHT, STRENGTH_RANGE = 0.2, 100.0
 """The content's weight at a strength of one half, and what it is divided by at 1 (and multiplied by at 0)."""
 SMOOTHING = 1.0
 PAIRS = 8
-PROJECTIONS = 64
+PROJECTIONS = 32
 NOISE = 0.15
 """Standard deviation of the noise that a texture starts from."""
 

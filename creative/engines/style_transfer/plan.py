@@ -48,18 +48,15 @@ def plan_scales(size: tuple[int, int], settings: StylizeSettings, least: int) ->
         ValueError: iterations are given for another number of sizes.
     """
     longest = max(size)
-    count = settings.scales or len(settings.iterations) or 1 + round(math.log(max(longest / COARSEST, 1), RATIO))
-    sizes = [fit(size, max(1, round(longest / RATIO**step))) for step in reversed(range(count))]
-    if len(settings.iterations) <= 1:
-        sizes = [one for one in sizes[:-1] if min(one) >= least] + [size]
-    sizes[-1] = size
     given = settings.iterations
+    count = settings.scales or (len(given) if len(given) > 1 else 1 + round(math.log(max(longest / COARSEST, 1), RATIO)))
+    smaller = [fit(size, max(1, round(longest / RATIO**step))) for step in range(count - 1, 0, -1)]
+    sizes = [*(one for one in smaller if min(one) >= least), size]
     if len(given) > 1 and len(given) != len(sizes):
         raise ValueError(
             f"iterations must be one number or one for each of the {len(sizes)} sizes, but are {len(given)}."
         )
-    if len(given) == 1:
-        given = given * len(sizes)
+    given = given if len(given) != 1 else given * len(sizes)
     return [Scale(one, given[i] if given else _iterations(settings, max(one))) for i, one in enumerate(sizes)]
 
 

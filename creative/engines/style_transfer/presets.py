@@ -18,7 +18,7 @@ from creative.options.style_transfer import PresetSettings, StylizeSettings, lay
 from creative.progress import Step
 from creative.style_presets import PIXELS, Preset
 
-SIZES = (128, 181, 256, 362, 512, 724, 1024)
+SIZES = (128, 181, 256, 512, 1024)
 """Longest sides at which a painting is looked at, pixels; none larger than it is, but for its own."""
 
 

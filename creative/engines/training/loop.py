@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
-import threading
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -16,7 +12,8 @@ import torch
 from creative.checkpoint import read_metadata
 from creative.device import choose_device
 from creative.engines.training.metrics import has_tensorboard
-from creative.engines.training.run import Run, own_modes
+from creative.engines.training.modes import own_modes, whole
+from creative.engines.training.run import Run
 from creative.engines.training.saving import TrainingError, check_same
 from creative.engines.training.task import Task
 from creative.files import explain
@@ -77,32 +74,6 @@ def train(
     return _train(task, settings, folder, chosen, resume)
 
 
-@contextlib.contextmanager
-def whole() -> Iterator[None]:
-    """Put off Ctrl-C to the end of the block, so that no step is made by half; a second one interrupts at once."""
-    if threading.current_thread() is not threading.main_thread():  # to which Python sends it
-        yield
-        return
-    before = signal.getsignal(signal.SIGINT)
-    if before is not signal.default_int_handler:  # somebody else has a plan
-        yield
-        return
-    asked = False
-
-    def note(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        asked = True
-        signal.signal(signal.SIGINT, before)
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if asked:
-        raise KeyboardInterrupt
-
-
 def _train(
     task: Task, settings: TrainingSettings, folder: Path, device: torch.device, resume: bool
 ) -> Generator[Step, None, Path]:
@@ -127,4 +98,5 @@ def _train(
     finally:
         del data  # with which its worker processes end
         run.close()
-    return run.best_file
+    with own_modes(device):
+        return run.finish()

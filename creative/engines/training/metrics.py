@@ -5,10 +5,38 @@ from __future__ import annotations
 import csv
 import importlib.util
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
+from creative.engines.training.processes import Processes
 from creative.files import replacing
+
+
+@dataclass
+class Tally:
+    """Metrics of several steps, added up on the device, so that no step waits for it."""
+
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    count: int = 0
+
+    def add(self, metrics: Mapping[str, Tensor]) -> None:
+        """Count the scalars of one step, or of one part of it."""
+        for name, value in metrics.items():
+            value = value.detach().float().reshape(())
+            self.sums[name] = self.sums[name] + value if name in self.sums else value.clone()
+        self.count += 1
+
+    def means(self, processes: Processes) -> dict[str, float]:
+        """Over the steps and the processes."""
+        if not self.sums:
+            return {}
+        means = torch.stack(list(self.sums.values())) / self.count
+        processes.mean_([means])
+        return dict(zip(self.sums, means.tolist(), strict=True))
 
 
 class MetricsFile:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -10,19 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from creative.checkpoint import CheckpointError, read_metadata
 from creative.data.draws import batches, mixed_seed
-from creative.device import autocast, fast_dtype, random_generator
+from creative.device import autocast, fast_dtype
 from creative.engines.training import saving
-from creative.engines.training.metrics import MetricsFile
+from creative.engines.training.learner import Learner, PartUpdate
+from creative.engines.training.metrics import MetricsFile, Tally
+from creative.engines.training.modes import own_modes, seeded
 from creative.engines.training.processes import Processes
 from creative.engines.training.saving import TrainingError, check_same
 from creative.engines.training.state import Average, load_optimizer
 from creative.engines.training.task import Networks, Task, all_draws
 from creative.files import explain
 from creative.options.training import TrainingSettings
+
+SAVE_SECONDS = 300.0
+"""A run of one process saves at least this often, however slow its steps are; when it does changes nothing else."""
 
 
 class Run:
@@ -44,14 +49,13 @@ class Run:
         dtype = {"auto": fast_dtype(self.device), "float32": None, "bfloat16": torch.bfloat16}[settings.precision]
         self.dtype = dtype if dtype is torch.bfloat16 else None  # float16 would need its losses scaled
         self.step = self.saved_at = 0
-        self.seconds, self._seconds_before, self._started = 0.0, 0.0, time.monotonic()
+        self.seconds = self._seconds_before = self._saved_seconds = 0.0
+        self._started = time.monotonic()
         self.best: dict[str, Any] | None = None  # the step of the best file, and its metric's value
         self.since_best = 0  # evaluations
         self.numbers: dict[str, float] = {}  # as they are known now
         self._row: dict[str, float] = {}  # those of the last row of metrics.csv
-        self._sums: dict[str, Tensor] = {}  # of the metrics since then
-        self._num_summed = 0
-        self._bad_step = torch.tensor(0, device=self.device)  # the first whose loss was no number
+        self._tally = Tally()  # of the steps' metrics since then
         self._build()
         if resume:
             self._restore()
@@ -64,20 +68,17 @@ class Run:
     def _build(self) -> None:
         task, settings = self.task, self.settings
         task.device = self.device
-        with self._seeded(mixed_seed(settings.seed, "networks")):
+        with seeded(mixed_seed(settings.seed, "networks"), self.device):
             self.networks: Networks = {name: net.to(self.device).train() for name, net in task.networks().items()}
             if task.channels_last:
                 for network in self.networks.values():
                     network.to(memory_format=torch.channels_last)
-            self.optimizers = task.optimizers(self.networks, settings)
+            self.learner = Learner(task.optimizers(self.networks, settings), settings, self.processes)
             self.average = Average(self.networks, settings.ema_decay)
             self._dataset = task.dataset()
         self._num_items = len(self._dataset)  # type: ignore[arg-type]
         if not self._num_items:
             raise TrainingError("There is nothing to train on: the data has no items.")
-        for optimizer in self.optimizers.values():
-            for group in optimizer.param_groups:
-                group["initial_lr"] = group["lr"]
 
     # The steps
 
@@ -117,10 +118,12 @@ class Run:
         """Learn from one batch; then evaluate, log and save if it is time. Returns what is worth saying."""
         self._learn(parts)
         self.step += 1
+        self.learner.note_finite(self.step)
         self.average.update(self.step)
         self._look_at_the_clock()
         every, ends, message = self.settings, self.over(), None
         evaluates, saves = (ends or self.step % n == 0 for n in (every.evaluate_every, every.save_every))
+        saves |= self.processes.ranks == 1 and self.seconds - self._saved_seconds > SAVE_SECONDS
         logs = evaluates or self.step % every.log_every == 0
         if saves or logs or self.device.type == "cpu":  # elsewhere a look costs a wait for the device
             self._check_finite()
@@ -136,49 +139,19 @@ class Run:
 
     def _learn(self, parts: list[Any]) -> None:
         progress = self.progress()
-        factor = learning_rate_factor(self.settings, self.step, progress)
-        for optimizer in self.optimizers.values():
-            for group in optimizer.param_groups:
-                group["lr"] = group["initial_lr"] * factor
+        self.learner.set_rates(self.step, progress)
         for part, batch in enumerate(parts):
             # Dropout draws from the global generator: make it a function of the step.
             seed = mixed_seed(self.settings.seed, "step", self.step, part, self.processes.rank)
-            with self._seeded(seed):
-                with autocast(self.device, self.dtype):
-                    found = self.task.step(self.processes.send(batch), _Update(self, part, progress, seed))
-                for name, value in found.items():
-                    self._sums[name] = self._sums.get(name, 0.0) + value.detach().float()
-            self._num_summed += 1
+            update = PartUpdate(self.learner, self.step, part, progress, seed)
+            with seeded(seed, self.device), autocast(self.device, self.dtype):
+                found = self.task.step(self.processes.send(batch), update)
+            self._tally.add(found)
         buffers = [b for network in self.networks.values() for b in network.buffers() if b.is_floating_point()]
         self.processes.mean_(buffers)
 
-    def update(self, loss: Tensor, name: str | None, part: int, retain_graph: bool) -> None:
-        """See ``task.Update``."""
-        if (name is None and len(self.optimizers) > 1) or (name is not None and name not in self.optimizers):
-            raise TrainingError(f"Say which optimiser learns from this loss: {', '.join(self.optimizers)}.")
-        optimizer = self.optimizers[name] if name else next(iter(self.optimizers.values()))
-        parameters = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
-        parts = self.settings.accumulate
-        self._note_finite(loss)
-        with torch.autocast(self.device.type, enabled=False):
-            if part == 0:
-                optimizer.zero_grad(set_to_none=True)
-            # Only into this optimiser's own: a generator's loss leaves nothing behind in its discriminator.
-            (loss / parts).backward(inputs=parameters, retain_graph=retain_graph)
-            if part < parts - 1:
-                return
-            self.processes.mean_([p.grad for p in parameters if p.grad is not None])
-            if self.settings.clip_norm:
-                self._note_finite(torch.nn.utils.clip_grad_norm_(parameters, self.settings.clip_norm))
-            optimizer.step()
-            torch.clear_autocast_cache()  # autocast would go on with casts of the weights as they were before
-
-    def _note_finite(self, value: Tensor) -> None:
-        new = ~torch.isfinite(value.detach()) & (self._bad_step == 0)
-        self._bad_step = torch.where(new, self.step + 1, self._bad_step)
-
     def _check_finite(self) -> None:
-        bad = int(self._bad_step)
+        bad = self.learner.bad_step()
         if bad:
             kept = f"The checkpoint of step {self.saved_at} is kept" if self.saved_at else "Nothing was saved before"
             raise TrainingError(
@@ -220,14 +193,8 @@ class Run:
         return sample
 
     def _average_metrics(self) -> None:
-        means: list[float] = []
-        if self._sums:
-            stacked = torch.stack([total.reshape(()) for total in self._sums.values()]) / self._num_summed
-            self.processes.mean_([stacked])
-            means = stacked.tolist()
-        rates = [group["lr"] for optimizer in self.optimizers.values() for group in optimizer.param_groups]
-        self._row = {"learning_rate": rates[0], **dict(zip(self._sums, means, strict=True))}
-        self._sums, self._num_summed = {}, 0
+        self._row = {"learning_rate": self.learner.rate, **self._tally.means(self.processes)}
+        self._tally = Tally()
 
     def _write_metrics(self) -> None:
         self.numbers = {**self.numbers, **self._row}
@@ -276,9 +243,9 @@ class Run:
             if self.best is None:  # what an earlier run left here must not be taken for this one's
                 self.best_file.unlink(missing_ok=True)
             tree = {
-                "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+                "optimizers": {name: optimizer.state_dict() for name, optimizer in self.learner.optimizers.items()},
                 "extra": extra,
-                "sums": self._sums,
+                "sums": self._tally.sums,
             }
             facts = {
                 "settings": self.settings.model_dump(mode="json"),
@@ -289,18 +256,24 @@ class Run:
                 "step": self.step,
                 "seconds": round(self.seconds, 3),
                 "numbers": self.numbers,
-                "num_summed": self._num_summed,
+                "num_summed": self._tally.count,
                 "best": self.best,
                 "since_best": self.since_best,
             }
             with self._told():
                 saving.save_state(self.last_file, self._kinds(), tree, facts)
-        self.saved_at = self.step
+        self.saved_at, self._saved_seconds = self.step, self.seconds
+
+    def finish(self) -> Path:
+        """The best file, at the end of a run; its last weights, where evaluation never found a best."""
+        if self.processes.rank == 0 and not self.best_file.exists():
+            self._export()
+        return self.best_file
 
     def save_stopped(self) -> None:
         """Save between two steps, on the way out."""
         # Several processes are stopped at different steps: they keep the last regular save.
-        if self.processes.ranks == 1 and self.step > self.saved_at and not int(self._bad_step):
+        if self.processes.ranks == 1 and self.step > self.saved_at and not self.learner.bad_step():
             if self.task.best_metric is None:
                 self._row = {}
                 self.best = {"step": self.step}
@@ -309,19 +282,20 @@ class Run:
 
     def _restore(self) -> None:
         facts = read_metadata(self.last_file)
-        now = {"config": self.task.config(), "items": self._num_items, "processes": self.processes.ranks}
-        if not facts["has_extra"]:  # which would belong to the processes' shares of the batch
+        config = json.loads(json.dumps(self.task.config()))  # as it was read: tuples are lists
+        now = {"config": config, "items": self._num_items, "processes": self.processes.ranks}
+        if not facts.get("has_extra"):  # which would belong to the processes' shares of the batch
             del now["processes"]
         check_same({name: facts[name] for name in now}, now, self.last_file)
         tree = saving.load_state(self.last_file, self._kinds())
-        for name, optimizer in self.optimizers.items():
+        for name, optimizer in self.learner.optimizers.items():
             load_optimizer(optimizer, tree["optimizers"][name])
-        if facts["has_extra"]:
+        if facts.get("has_extra"):
             self.task.load_extra_state(tree["extra"][self.processes.rank])
-        self._sums = {name: value.to(self.device) for name, value in tree["sums"].items()}
-        self._num_summed, self.numbers = facts["num_summed"], facts["numbers"]
+        sums = {name: value.to(self.device) for name, value in tree["sums"].items()}
+        self._tally, self.numbers = Tally(sums, facts["num_summed"]), facts["numbers"]
         self.step = self.saved_at = facts["step"]
-        self.seconds = self._seconds_before = facts["seconds"]
+        self.seconds = self._seconds_before = self._saved_seconds = facts["seconds"]
         self.best, self.since_best = facts["best"], facts["since_best"]
 
     def _kinds(self) -> dict[str, Networks]:
@@ -342,51 +316,7 @@ class Run:
             self._metrics.close()
 
     @contextlib.contextmanager
-    def _seeded(self, seed: int) -> Iterator[None]:
-        """Seeds the global generator, which layers draw from, and gives it back as it was."""
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(seed)
-            yield
-
-    @contextlib.contextmanager
     def _aside(self) -> Iterator[None]:
         """For evaluations and samples: without gradients, and the same whenever it is asked for."""
-        with own_modes(self.device), self._seeded(mixed_seed(self.settings.seed, "aside")), torch.no_grad():
+        with own_modes(self.device), seeded(mixed_seed(self.settings.seed, "aside"), self.device), torch.no_grad():
             yield
-
-
-class _Update:
-    """What a task learns with; see ``task.Update``."""
-
-    def __init__(self, run: Run, part: int, progress: float, seed: int) -> None:
-        self._run = run
-        self._used: set[str | None] = set()
-        self.step, self.part, self.progress, self.seed = run.step, part, progress, seed
-        self.generator = random_generator(seed, run.device)
-
-    def __call__(self, loss: Tensor, optimizer: str | None = None, *, retain_graph: bool = False) -> None:
-        if optimizer in self._used and self._run.settings.accumulate > 1:
-            raise TrainingError("An optimiser with several updates in a step cannot accumulate: use accumulate 1.")
-        self._used.add(optimizer)
-        self._run.update(loss, optimizer, self.part, retain_graph)
-
-
-@contextlib.contextmanager
-def own_modes(device: torch.device) -> Iterator[None]:
-    """Training's modes, whatever the caller's thread has set; the caller's are then as they were."""
-    with torch.inference_mode(False), torch.enable_grad(), torch.autocast(device.type, enabled=False):
-        yield
-
-
-def learning_rate_factor(settings: TrainingSettings, step: int, progress: float) -> float:
-    """What the learning rate is multiplied with, 0 to 1.
-
-    Args:
-        settings: its schedule, warm-up and where the decay begins.
-        step: steps done before this one.
-        progress: how much of the run is over, 0 to 1.
-    """
-    rise = min(1.0, (step + 1) / (settings.warmup + 1))
-    gone = max(0.0, (progress - settings.decay_from) / (1 - settings.decay_from))
-    fall = {"constant": 1.0, "linear": 1 - gone, "cosine": (1 + math.cos(math.pi * gone)) / 2}[settings.schedule]
-    return rise * fall

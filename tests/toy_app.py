@@ -1,4 +1,4 @@
-"""A small app for tests, and ``creative`` with it: ``python tests/toy.py tint photo.png --steps 3``."""
+"""A small app for tests, and ``creative`` with it: ``python tests/toy_app.py tint photo.png --steps 3``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from PIL import Image, ImageEnhance
 
 from apps._app import Action, App
-from creative.images import open_image, open_mask
+from creative.images import ImageError, open_image, open_mask
 from creative.progress import Step
 from creative.settings import Field, Inputs, MaskFile, PictureFile, Settings
 
@@ -55,7 +55,7 @@ def _tinted(photo: Image.Image, inputs: TintInputs, settings: TintSettings) -> G
     try:
         for done in range(1, settings.steps + 1):
             if done == 2 and settings.fail != "no":
-                raise {"value": ValueError("The lamp broke."), "fault": KeyError("lamp"), "memory": MemoryError()}[
+                raise {"value": ImageError("The lamp broke."), "fault": KeyError("lamp"), "memory": MemoryError()}[
                     settings.fail
                 ]
             image = Image.blend(image, light, settings.strength / settings.steps)
@@ -86,11 +86,11 @@ class SaySettings(Settings):
 
 def say(inputs: SayInputs, settings: SaySettings, device: str) -> Generator[Step, None, str]:
     """Say it a few times."""
-    said = ""
+    said: list[str] = []
     for done in range(settings.times):
-        yield Step(done, settings.times, preview=lambda: said)
-        said += inputs.prompt + "\n"
-    return said
+        yield Step(done, settings.times, preview=lambda: "".join(said))
+        said.append(inputs.prompt + "\n")
+    return "".join(said)
 
 
 class GrowSettings(Settings):

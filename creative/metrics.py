@@ -1,0 +1,119 @@
+"""Measures of pictures that more than one engine uses: of one painting, and of sets of pictures by their features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from creative.losses import gram
+
+if TYPE_CHECKING:
+    from creative.models.features import Features
+
+LUMA = (0.299, 0.587, 0.114)
+
+
+@dataclass(frozen=True, slots=True)
+class StyleQuality:
+    """How a painted photo compares with the photo and the painting.
+
+    Attributes:
+        style: distance of the Gram matrices from the painting's relative to the photo's, averaged over layers: 0 the
+            painting's style, 1 as far from it as the untouched photo.
+        content: distance of the content layer's map from the photo's relative to that map's norm: 0 the photo.
+        grain: deviation of the Laplacian of lightness relative to the painting's: above 1 noisier than the painting.
+    """
+
+    style: float
+    content: float
+    grain: float
+
+
+def style_quality(
+    content: Tensor,
+    style: Tensor,
+    image: Tensor,
+    features: Features,
+    *,
+    content_layer: str,
+) -> StyleQuality:
+    """Score a painted photo by a feature network; all layers of ``features`` are compared for style.
+
+    Args:
+        content, style, image: the photo, the painting and the result, (1, 3, H, W) in [0, 1], all of one size.
+        features: with ``content_layer`` among its layers.
+    """
+    with torch.no_grad():
+        maps = [features(picture) for picture in (content, style, image)]
+    photo, painting, result = ({layer: gram(values) for layer, values in seen.items()} for seen in maps)
+    distances = [
+        (result[layer] - painting[layer]).norm() / (photo[layer] - painting[layer]).norm().clamp(min=1e-12)
+        for layer in result
+    ]
+    kept, changed = maps[0][content_layer], maps[2][content_layer]
+    return StyleQuality(
+        style=torch.stack(distances).mean().item(),
+        content=((changed - kept).norm() / kept.norm().clamp(min=1e-12)).item(),
+        grain=grain(image) / max(grain(style), 1e-12),
+    )
+
+
+def grain(picture: Tensor) -> float:
+    """The standard deviation of the 3 × 3 Laplacian of a picture's lightness: (1, 3, H, W) in [0, 1]."""
+    lightness = (picture * picture.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    laplacian = picture.new_tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]]).view(1, 1, 3, 3)
+    return F.conv2d(lightness, laplacian).std().item()
+
+
+def pooled(maps: Mapping[str, Tensor], layer: str) -> Tensor:
+    """A layer's maps (B, C, H, W) averaged over positions: one row for each picture, (B, C)."""
+    return maps[layer].float().mean((2, 3))
+
+
+def kernel_distance(one: Tensor, other: Tensor) -> float:
+    """The kernel distance of two sets of features, (N, D) and (M, D), N and M at least 2.
+
+    Bińkowski et al., "Demystifying MMD GANs" (2018, arXiv:1801.01401): the squared maximum mean discrepancy with the
+    kernel (x·y / D + 1)³, by the unbiased estimate, so it may be a little below 0 for sets that are alike. Unlike the
+    Fréchet distance it is fair to small sets.
+    """
+    _check_sets(one, other)
+    one, other = one.double(), other.double()
+    within_one, within_other = _kernel(one, one), _kernel(other, other)
+    n, m = len(one), len(other)
+    own = (within_one.sum() - within_one.trace()) / (n * (n - 1))
+    theirs = (within_other.sum() - within_other.trace()) / (m * (m - 1))
+    return float(own + theirs - 2 * _kernel(one, other).mean())
+
+
+def frechet_distance(one: Tensor, other: Tensor) -> float:
+    """The Fréchet distance of the Gaussians that fit two sets of features, (N, D) and (M, D), N and M at least 2.
+
+    Heusel et al., "GANs Trained by a Two Time-Scale Update Rule..." (2017, arXiv:1706.08500): |μ₁ - μ₂|² +
+    tr(Σ₁ + Σ₂ - 2 (Σ₁ Σ₂)^½). Its estimate is too high for small sets: compare sets of one size only.
+    """
+    _check_sets(one, other)
+    one, other = one.double(), other.double()
+    first, second = torch.cov(one.T).reshape(2 * [one.shape[1]]), torch.cov(other.T).reshape(2 * [one.shape[1]])
+    values, vectors = torch.linalg.eigh(first)
+    root = vectors @ torch.diag(values.clamp(min=0).sqrt()) @ vectors.T
+    # The eigenvalues of Σ₁ Σ₂ are those of the symmetric Σ₁^½ Σ₂ Σ₁^½.
+    cross = torch.linalg.eigvalsh(root @ second @ root).clamp(min=0).sqrt().sum()
+    distance = (one.mean(0) - other.mean(0)).square().sum() + first.trace() + second.trace() - 2 * cross
+    return max(0.0, float(distance))
+
+
+def _kernel(one: Tensor, other: Tensor) -> Tensor:
+    return (one @ other.T / one.shape[1] + 1) ** 3
+
+
+def _check_sets(one: Tensor, other: Tensor) -> None:
+    if one.ndim != 2 or other.ndim != 2 or one.shape[1] != other.shape[1]:
+        raise ValueError(f"Two sets of features are (N, D) and (M, D), not {tuple(one.shape)} and {tuple(other.shape)}.")
+    if min(len(one), len(other)) < 2:
+        raise ValueError(f"Each set needs at least 2 rows, but there are {len(one)} and {len(other)}.")

@@ -1,0 +1,126 @@
+"""Jobs are generators: cancelled within a step, resumed from any thread, leaving no mode behind."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toy_app import TINT, TintInputs, TintSettings
+
+from apps._app import perform
+from creative.progress import Step, run
+
+
+class Counter:
+    """A job that says what happens to it."""
+
+    def __init__(self, total: int = 5) -> None:
+        self.total, self.done, self.cleaned_in = total, 0, ""
+
+    def __call__(self) -> Generator[Step, None, str]:
+        try:
+            for done in range(self.total):
+                self.done = done
+                yield Step(done, self.total)
+            return "counted"
+        finally:
+            self.cleaned_in = threading.current_thread().name
+
+
+def test_run_gives_the_result_and_every_step() -> None:
+    counter, seen = Counter(), []
+    assert run(counter(), seen.append) == "counted"
+    assert [step.done for step in seen] == [0, 1, 2, 3, 4]
+
+
+def test_a_watcher_that_raises_cancels_the_job() -> None:
+    counter = Counter(10**9)
+
+    def watch(step: Step) -> None:
+        if step.done == 3:
+            raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        run(counter(), watch)
+    assert counter.done == 3
+    assert counter.cleaned_in
+
+
+def test_a_job_is_cancelled_before_its_first_slow_thing() -> None:
+    counter = Counter(10**9)
+    job = counter()
+    assert next(job).done == 0
+    job.close()
+    assert counter.cleaned_in
+    assert counter.done == 0
+
+
+def test_a_job_is_cancelled_from_another_thread() -> None:
+    """As a page does it: one thread advances the job, another one closes it between two steps."""
+    counter = Counter(10**9)
+    job = counter()
+    next(job), next(job)
+    thread = threading.Thread(target=job.close, name="closer")
+    thread.start()
+    thread.join()
+    assert counter.cleaned_in == "closer"
+    with pytest.raises(StopIteration):
+        next(job)
+
+
+def _in_turns(job: Generator[Step, None, Any], after: Callable[[], None]) -> Any:
+    """Advance a job by a new thread at each step, as gradio does."""
+    answers: queue.Queue[Any] = queue.Queue()
+
+    def advance() -> None:
+        try:
+            next(job)
+            after()
+            answers.put(None)
+        except StopIteration as stop:
+            answers.put(stop.value)
+        except BaseException as error:
+            answers.put(error)
+
+    while True:
+        thread = threading.Thread(target=advance)
+        thread.start()
+        thread.join()
+        answer = answers.get()
+        if isinstance(answer, BaseException):
+            raise answer
+        if answer is not None:
+            return answer
+
+
+def no_mode_is_left() -> None:
+    import torch
+
+    assert torch.is_grad_enabled()
+    assert not torch.is_inference_mode_enabled()
+    assert not torch.is_autocast_enabled("cpu")
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_a_saved_job_goes_through_many_threads(photo_file: Path, tmp_path: Path) -> None:
+    inputs = TintInputs(photo=(photo_file,), colour="red")
+    saved = _in_turns(perform(TINT, inputs, TintSettings(), out=tmp_path), no_mode_is_left)
+    whole = run(perform(TINT, inputs, TintSettings(), out=tmp_path / "other"))
+    assert saved.path.read_bytes() == whole.path.read_bytes()
+
+
+def test_a_leaking_mode_would_be_noticed() -> None:
+    """The check above can fail: a job that yields inside no_grad is caught."""
+    import torch
+
+    def leaking() -> Generator[Step, None, str]:
+        with torch.no_grad():
+            yield Step(0)
+        return "done"
+
+    with pytest.raises(AssertionError):
+        _in_turns(leaking(), no_mode_is_left)
