@@ -552,6 +552,24 @@ def test_full_disk_leaves_the_last_checkpoint(tmp_path: Path, monkeypatch: pytes
     assert trained(tmp_path) == trained(tmp_path / "whole")  # and it goes on when there is room
 
 
+def test_a_write_that_fails_half_way_leaves_the_last_checkpoint(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource", reason="limits on files are Unix's")
+    engine = train(Fit(width=2000), SETTINGS, tmp_path, device="cpu")
+    for step in engine:
+        if step.done == 5:
+            break
+    before = (tmp_path / "last.safetensors").read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))
+    try:
+        with pytest.raises(TrainingError, match=r"The checkpoint of step 5 is intact: make room"):
+            run(engine)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (tmp_path / "last.safetensors").read_bytes() == before
+    assert not list(tmp_path.glob(".*.tmp"))
+
+
 def test_bad_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(TrainingError, match="divisible by 3"):
         train(Fit(), SETTINGS.changed(accumulate=3), tmp_path, device="cpu")

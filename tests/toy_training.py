@@ -204,6 +204,7 @@ def job(name: str, folder: str, settings: dict[str, Any], moment: str | None) ->
 
 def main() -> None:
     import accelerate  # noqa: F401 (once, not in every child)
+    import torch._dynamo  # noqa: F401 (an optimiser's first step does it)
 
     for name, folder, settings, moments in json.loads(sys.argv[1]):
         if "WORLD_SIZE" in os.environ:
