@@ -93,7 +93,7 @@ class VisualizeSettings(Settings):
     rotate: float = Field(10, ge=0, le=180, title="Turn", description="Most degrees that it is turned by", advanced=True)
     pad: int = Field(0, ge=0, le=256, title="Frame", description="Pixels of grey around it while it is drawn", advanced=True)
     learning_rate: float = Field(
-        0.05, gt=0, le=10, title="Learning rate", description="Step of Adam at the beginning", advanced=True
+        0.1, gt=0, le=10, title="Learning rate", description="Step of Adam at the beginning", advanced=True
     )
     columns: int | None = Field(
         None, ge=1, le=MAX_PICTURES, title="Columns", description="Of a sheet; none: about square", advanced=True
