@@ -161,6 +161,7 @@ def _picture(field: Description, *, batch: bool) -> Widget:
 
 def _files(field: Description) -> Widget:
     kinds = {"picture": ["image"], "mask": ["image"], "text": ["text"], "weights": [".safetensors", ".pth", ".pt"]}
+    kinds["video"] = ["video", ".gif"]
     files = gr.File(
         label=_title(field), file_count="multiple" if field.many else "single", height=110,
         file_types=kinds.get(field.file or ""), type="filepath", elem_classes="files",
@@ -298,6 +299,10 @@ class _Form:
                     type="filepath", interactive=False, show_label=False, container=False, buttons=["fullscreen"],
                     elem_classes="preview", visible=action.output != "text",
                 )  # fmt: skip
+                self.video = gr.Video(
+                    interactive=False, show_label=False, container=False, loop=True, visible=False,
+                    elem_classes="film",
+                )  # fmt: skip
                 self.pair = gr.HTML(elem_classes="compare")
                 self.text = gr.Textbox(
                     show_label=False, lines=18, max_lines=40, interactive=False, buttons=["copy"],
@@ -308,7 +313,7 @@ class _Form:
                 with gr.Accordion("How it was made", open=False, elem_classes="made"):
                     self.made = gr.JSON(show_label=False, container=False, max_height=400)
         self.outputs = {
-            "status": self.status, "preview": self.preview, "pair": self.pair, "text": self.text,
+            "status": self.status, "preview": self.preview, "video": self.video, "pair": self.pair, "text": self.text,
             "download": self.download, "made": self.made,
         }  # fmt: skip
         self.done = self.start.click(

@@ -21,7 +21,6 @@ from creative.engines.deep_dream.zoom import even
 from creative.images import fit, resize
 from creative.options.deep_dream import LOOKS, DreamVideoSettings
 from creative.progress import Step
-from creative.provenance import describe_run
 from creative.video import Clip, VideoError, open_video, optical_flow, still_visible, warped
 
 
@@ -49,14 +48,8 @@ def dream_video(
     size = even(fit(clip.size, settings.size))
     dreamer = load_dreamer(settings, guide=guide, weights=weights, device=device)
     plan = dreamer.plan(size)
-    job = describe_run(
-        "dream-video",
-        dreamer.settings.changed(octaves=len(plan.octaves)),
-        inputs={"video": clip.source, "guide": guide},
-        weights={settings.network: dreamer.features.sha256},
-        device=dreamer.device,
-    )
-    return _along(clip, dreamer, plan, Reel(path, job), settings)
+    reel = Reel(path, dreamer.describe("dream-video", plan, video=clip.source, guide=guide))
+    return _along(clip, dreamer, plan, reel, settings)
 
 
 def _along(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,11 +15,12 @@ from torch import Tensor
 from creative.device import choose_device, fast_dtype, random_generator
 from creative.engines.deep_dream.ascent import normalised, smoothed
 from creative.engines.deep_dream.objective import DreamError, Objective, class_number
+from creative.files import plain_name
 from creative.images import fit, resize, to_image, to_tensor
 from creative.models.features import Features, load_classifier, load_features
 from creative.options.deep_dream import DreamSettings, parse_layers
 from creative.progress import Step
-from creative.provenance import describe_run
+from creative.provenance import Provenance, describe_run
 
 LEAST_SIDE = 48
 """Pixels that the shorter side of an octave has at least, if the look chooses how many octaves there are."""
@@ -68,13 +69,7 @@ def _dream(
         picture = step.preview
     assert picture is not None
     image: Image.Image = picture()
-    image.info["provenance"] = describe_run(
-        "dream",
-        dreamer.settings.changed(octaves=len(plan.octaves)),
-        inputs={"photo": photo, "guide": guide, "mask": mask},
-        weights={dreamer.settings.network: dreamer.features.sha256},
-        device=dreamer.device,
-    )
+    image.info["provenance"] = dreamer.describe("dream", plan, photo=photo, guide=guide, mask=mask)
     return image
 
 
@@ -103,12 +98,21 @@ class Dreamer:
     Attributes:
         settings: with what the look leaves open filled in.
         objective: what grows.
+        weights_source: the weights' file, where one was given in place of the network's own.
     """
 
-    def __init__(self, settings: DreamSettings, objective: Objective, *, fixed_octaves: bool) -> None:
+    def __init__(
+        self,
+        settings: DreamSettings,
+        objective: Objective,
+        *,
+        fixed_octaves: bool = True,
+        weights_source: Mapping[str, str] | None = None,
+    ) -> None:
         self.settings, self.objective = settings, objective
         self.features: Features = objective.features
         self.device = objective.device
+        self.weights_source = weights_source
         self._fixed_octaves = fixed_octaves
         self._balanced = False
 
@@ -139,6 +143,16 @@ class Dreamer:
             able = [octave for octave in able if min(octave) >= LEAST_SIDE] or able[-1:]
         message = None if len(able) == count else f"The picture is small: {len(able)} octaves instead of {count}."
         return Plan(tuple(able), self.settings.steps or 1 if steps is None else steps, message)
+
+    def describe(self, action: str, plan: Plan, **inputs: Image.Image | Mapping[str, str] | None) -> Provenance:
+        """What is written into a result of the plan."""
+        return describe_run(
+            action,
+            self.settings.changed(octaves=len(plan.octaves)),
+            inputs={**inputs, "network_weights": self.weights_source},
+            weights={self.settings.network: self.features.sha256},
+            device=self.device,
+        )
 
     def steps(
         self,
@@ -254,7 +268,8 @@ def load_dreamer(
         subject=subject,
         precision=fast_dtype(where) if settings.precision == "auto" else None,
     )
-    return Dreamer(settings, objective, fixed_octaves=fixed_octaves)
+    source = {"file": plain_name(weights), "sha256": features.sha256} if weights is not None else None
+    return Dreamer(settings, objective, fixed_octaves=fixed_octaves, weights_source=source)
 
 
 def _guide(guide: Image.Image, features: Features, device: torch.device) -> Tensor:

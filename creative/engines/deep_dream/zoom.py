@@ -16,7 +16,6 @@ from creative.engines.deep_dream.reel import Reel
 from creative.images import fit, resize, to_image, to_tensor
 from creative.options.deep_dream import DreamZoomSettings
 from creative.progress import Step
-from creative.provenance import describe_run
 
 
 def dream_zoom(
@@ -42,14 +41,8 @@ def dream_zoom(
     size = even(fit(photo.size, settings.size))
     dreamer = load_dreamer(settings, guide=guide, weights=weights, device=device)
     frame, first = dreamer.plan(size), dreamer.plan(size, steps=settings.first_steps)
-    job = describe_run(
-        "dream-zoom",
-        dreamer.settings.changed(octaves=len(frame.octaves)),
-        inputs={"photo": photo, "guide": guide},
-        weights={settings.network: dreamer.features.sha256},
-        device=dreamer.device,
-    )
-    return _travel(photo, dreamer, first, frame, Reel(path, job), settings)
+    reel = Reel(path, dreamer.describe("dream-zoom", frame, photo=photo, guide=guide))
+    return _travel(photo, dreamer, first, frame, reel, settings)
 
 
 def _travel(
