@@ -69,30 +69,6 @@ def _near(word: str, words: Iterable[str]) -> str:
     return f" (did you mean {' or '.join(close)}?)" if close else ""
 
 
-def num_channels(
-    network: str = BUNDLED, layers: Iterable[str] | None = None, weights: str | Path | None = None
-) -> dict[str, int]:
-    """How many channels layers have, without reading the weights; of all layers, where none are named.
-
-    Raises:
-        FeaturesError, creative.weights.WeightsError: as ``load_features`` does.
-    """
-    layers = check_layers(network, layer_names(network) if layers is None else layers)
-    path = _find_weights(network, weights) if network == BUNDLED else None
-    features = Features(network, _cut(_chain(network, path), layers), layers).to("meta")
-    return {layer: map_.shape[1] for layer, map_ in features._maps(torch.empty(1, 3, 224, 224, device="meta")).items()}
-
-
-def class_names(network: str = BUNDLED, weights: str | Path | None = None) -> tuple[str, ...]:
-    """The names of the classes that a network tells apart, in the order of its logits.
-
-    Raises:
-        FeaturesError, creative.weights.WeightsError: as ``load_features`` does.
-    """
-    layer_names(network)
-    return tuple(_classes(network, _find_weights(network, weights)))
-
-
 class Features(nn.Module):
     """The maps of some layers of a frozen network.
 

@@ -1,6 +1,7 @@
 """Feature visualization: what a neuron, a channel, a layer or a class wants to see, drawn from nothing."""
 
-from creative.engines.feature_visualization.measure import Score, check_objectives, likeness, measure
+from creative.engines.feature_visualization.measure import Score, check_objectives, likeness, load_network, measure, num_channels
+from creative.engines.feature_visualization.optimizer import Adam, Optimizer
 from creative.engines.feature_visualization.parameterization import FourierPictures, Parameterization, PixelPictures
 from creative.engines.feature_visualization.sheet import sheet
 from creative.engines.feature_visualization.transforms import (
@@ -16,10 +17,12 @@ from creative.engines.feature_visualization.transforms import (
 from creative.engines.feature_visualization.visualize import Drawn, ascend, draw, visualize
 
 __all__ = [
+    "Adam",
     "Affine",
     "Drawn",
     "FourierPictures",
     "Jitter",
+    "Optimizer",
     "Pad",
     "Parameterization",
     "PixelPictures",
@@ -32,7 +35,9 @@ __all__ = [
     "check_objectives",
     "draw",
     "likeness",
+    "load_network",
     "measure",
+    "num_channels",
     "robust_transforms",
     "sheet",
     "visualize",

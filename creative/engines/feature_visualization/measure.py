@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from creative.models.features import Classifier, Features, check_layers, class_names, layer_names, num_channels
+from creative.models.features import Classifier, Features, load_classifier, load_features
 from creative.options.objectives import (
     Channel,
     Class,
@@ -75,7 +75,7 @@ class Score(nn.Module):
         network: that has all their layers; a ``Classifier`` where there is a class among them.
         diversity: how much of its own size an objective loses where its picture is just like the others of its group.
         group: how many neighbours of the batch are variants of one objective.
-        diversity_layer: whose Gram matrices are compared; None for the deepest of the network.
+        dtype: bfloat16 is faster where the processor has it, and good enough to climb by.
     """
 
     def __init__(
@@ -144,36 +144,52 @@ def layers_of(objectives: Sequence[Objective]) -> list[str]:
     return list(dict.fromkeys(part.layer for part in parts if isinstance(part, Layer | Channel | Neuron | Direction)))
 
 
-def check_objectives(
-    objectives: Sequence[Objective], network: str, weights: str | Path | None = None
-) -> None:
-    """Whether a network has all the layers, channels and classes that objectives name.
+def load_network(
+    objectives: Sequence[Objective], network: str, weights: str | Path | None, device: str | torch.device = "cpu"
+) -> Features | Classifier:
+    """A network with the layers, and where it is needed the classifier, that objectives look at.
 
     Raises:
-        ValueError: one is not there; the message has what is near.
+        ValueError: there is no such network or layer, or its weights are missing or damaged.
     """
-    layers = layers_of(objectives)
-    if layers:
-        check_layers(network, layers)
-        counts = num_channels(network, layers, weights)
-        for part in (part for objective in objectives for part in objective.parts()):
-            asked = {
-                Channel: lambda part: [part.channel],
-                Neuron: lambda part: [part.channel],
-                Direction: lambda part: [channel for channel, _ in part.weights],
-            }.get(type(part), lambda part: [])(part)
-            for channel in asked:
-                count = counts[part.layer]  # type: ignore[attr-defined]
-                if not 0 <= channel < count:
-                    raise ObjectiveError(
-                        f"{network} has {count} channels in {part.layer}, "  # type: ignore[attr-defined]
-                        f"from 0 to {count - 1}, but {part} asks for channel {channel}."
-                    )
-    names = [part.name for objective in objectives for part in objective.parts() if isinstance(part, Class)]
-    if names:
-        classes = class_names(network, weights)
-        for name in names:
-            class_number(name, classes)
+    parts = [part for objective in objectives for part in objective.parts()]
+    layers = list(dict.fromkeys(part.layer for part in parts if isinstance(part, Layer | Channel | Neuron | Direction)))
+    if any(isinstance(part, Class) for part in parts):
+        return load_classifier(network, layers=layers, weights=weights, device=device)
+    return load_features(network, layers=layers, weights=weights, device=device)
+
+
+def num_channels(network: Features | Classifier) -> dict[str, int]:
+    """How many channels the layers of a network have that it gives."""
+    features = network.features if isinstance(network, Classifier) else network
+    with torch.inference_mode():
+        return {layer: map_.shape[1] for layer, map_ in features(features.scale.new_zeros(1, 3, 96, 96)).items()}
+
+
+def check_objectives(objectives: Sequence[Objective], network: Features | Classifier) -> None:
+    """Whether a network has all the channels and classes that objectives name.
+
+    Raises:
+        ObjectiveError: one is not there; the message has what is.
+    """
+    counts = num_channels(network)
+    for part in (part for objective in objectives for part in objective.parts()):
+        match part:
+            case Channel(layer, channel) | Neuron(layer, channel):
+                _check_channels(part, layer, [channel], counts[layer])
+            case Direction(layer, weights):
+                _check_channels(part, layer, [channel for channel, _ in weights], counts[layer])
+            case Class(name):
+                assert isinstance(network, Classifier)
+                class_number(name, network.classes)
+
+
+def _check_channels(part: Objective, layer: str, channels: Sequence[int], count: int) -> None:
+    for channel in channels:
+        if not 0 <= channel < count:
+            raise ObjectiveError(
+                f"{layer} has {count} channels, from 0 to {count - 1}, but {part} asks for channel {channel}."
+            )
 
 
 def class_number(name: str, classes: Sequence[str]) -> int:
@@ -197,10 +213,3 @@ def class_number(name: str, classes: Sequence[str]) -> int:
 
 def _plain(name: str) -> str:
     return "_".join(name.lower().replace("_", " ").replace("-", " ").replace("'", "").split())
-
-
-def channels_of_sheet(layer: str, count: int, network: str, weights: str | Path | None = None) -> list[Channel]:
-    """The first ``count`` channels of a layer, or as many as it has."""
-    if layer not in layer_names(network):
-        check_layers(network, [layer])
-    return [Channel(layer, channel) for channel in range(min(count, num_channels(network, [layer], weights)[layer]))]

@@ -7,7 +7,6 @@ that is on by chance keeps Lucid's from helping.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -23,12 +22,15 @@ _TOPS: dict[Any, float] = dict.fromkeys([F.relu, torch.relu, torch.relu_, Tensor
 _TOPS[F.relu6] = 6.0
 
 
-def redirected(whether: bool = True) -> contextlib.AbstractContextManager[object]:
-    """Within it all ReLUs of maps, however a network calls them, redirect their gradients; their values stay the same."""
-    return _Redirected() if whether else contextlib.nullcontext()
+class Redirected(TorchFunctionMode):
+    """Within it all ReLUs of maps, however a network calls them, redirect their gradients; their values stay the same.
 
+    Attributes:
+        helped: whether any gradient was let pass so far.
+    """
 
-class _Redirected(TorchFunctionMode):
+    helped = False
+
     def __torch_function__(
         self,
         function: Callable[..., Any],
@@ -36,23 +38,31 @@ class _Redirected(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
+        """ReLUs as they are outside of it, but for the gradient."""
         if function in _TOPS and args[0].dim() == 4:
-            return _RedirectedReLU.apply(args[0], _TOPS[function])
+            return _RedirectedReLU.apply(args[0], _TOPS[function], self)
         return function(*args, **(kwargs or {}))
 
 
 class _RedirectedReLU(torch.autograd.Function):
     @staticmethod
-    def forward(context: Any, x: Tensor, top: float) -> Tensor:  # type: ignore[override]
+    def forward(context: Any, x: Tensor, top: float, mode: Redirected) -> Tensor:  # type: ignore[override]
         context.save_for_backward(x)
-        context.top = top
+        context.top, context.mode = top, mode
         return x.clamp(0, top)
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
         (x,) = context.saved_tensors
-        off = x <= 0
-        usual = gradient.masked_fill(off | (x >= context.top), 0)
-        left, whole = (one.abs().sum((1, 2, 3), keepdim=True, dtype=torch.float32) for one in (usual, gradient))
-        upward = gradient.masked_fill(off & (gradient > 0), 0)  # descent lowers the loss by raising x
-        return torch.where(left > ENOUGH * whole, usual, upward), None
+        usual = torch.ops.aten.threshold_backward(gradient, x, 0)
+        if context.top < float("inf"):
+            usual = usual.masked_fill(x >= context.top, 0)
+        left, whole = (
+            torch.linalg.vector_norm(one, 1, (1, 2, 3), keepdim=True, dtype=torch.float32) for one in (usual, gradient)
+        )
+        enough = left > ENOUGH * whole
+        if bool(enough.all()):
+            return usual, None, None
+        context.mode.helped = True
+        upward = gradient.masked_fill((x <= 0) & (gradient > 0), 0)  # descent lowers the loss by raising x
+        return torch.where(enough, usual, upward), None, None
