@@ -13,6 +13,7 @@ from creative.progress import Step
 from creative.settings import Inputs, Settings
 
 if TYPE_CHECKING:
+    from apps._results import Place
     from creative.provenance import Provenance
 
 OutputKind = Literal["image", "text", "video", "model", "folder"]
@@ -84,7 +85,7 @@ def perform(
     *,
     device: str = "auto",
     out: str | Path | None = None,
-    key: str | None = None,
+    repeats: Provenance | None = None,
 ) -> Generator[Step, None, Saved]:
     """Run one job and save its result; itself a generator of Steps.
 
@@ -94,7 +95,7 @@ def perform(
     Args:
         out: a file if it has a suffix, else a folder, where a name is made of the inputs' names; no other result is
             overwritten there. None: where the action puts its results, ``out/`` for most.
-        key: what tells this job from others, if not its settings and inputs (a repetition has its original's).
+        repeats: the record of the job that this one repeats; what it says of names is kept.
 
     Raises:
         ValueError: at the call: inputs that are missing or wrong, or a place that cannot be written to.
@@ -104,12 +105,11 @@ def perform(
     began = time.monotonic()
     results.check(action, inputs)
     place = results.Place.of(action, inputs, settings, out)
-    key = key or results.job_key(action, inputs, settings)
     if action.output == "video" and not place.fixed:
-        place = replace(place, path=place.free(key), fixed=True)
+        place = replace(place, path=place.free(results.job_key(action, inputs, settings)), fixed=True)
     writes_itself = action.output in WRITES_ITSELF
     engine = action.start(inputs, settings, device, *([place.path] if writes_itself else []))
-    return _performing(_Job(action, inputs, settings, device, place, key), engine, time.monotonic() - began)
+    return _performing(_Job(action, inputs, settings, device, place, repeats), engine, time.monotonic() - began)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +118,8 @@ class _Job:
     inputs: Inputs
     settings: Settings
     device: str
-    place: Any
-    key: str
+    place: Place
+    repeats: Provenance | None
 
     def save(self, result: Any, facts: Mapping[str, Any]) -> Path:
         """Write a picture or a text with its provenance; a model or a folder has been written already."""
@@ -127,14 +127,10 @@ class _Job:
 
         if self.action.output in WRITES_ITSELF:
             if result is not None and self.action.output == "video":
-                results.sign(Path(result), self.key)
+                results.complete_sidecar(Path(result), self.action, self.inputs, self.settings, self.repeats)
             return Path(result) if result is not None else self.place.path
-        made = self.provenance(result)
-        words = results.words(self.inputs)
-        told = {**made.result, **({"given": words} if words else {}), "job": self.key, **facts}
-        made = made.model_copy(
-            update={"inputs": results.recorded(self.inputs), "result": told, "action": self.action.verb}
-        )
+        made = results.record(self.provenance(result), self.action, self.inputs, self.settings, self.repeats)
+        made = made.model_copy(update={"result": {**made.result, **facts}})
         return results.save(self.place, result, made, stopped=bool(facts))
 
     def provenance(self, result: Any) -> Provenance:

@@ -7,15 +7,12 @@ Each message is one sentence on stderr. Exit status: 0 done, 1 failed, 2 for wha
 
 from __future__ import annotations
 
-import os
-import sys
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads starve one another
-
 import dataclasses
 import difflib
+import os
 import re
 import shutil
+import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -40,7 +37,7 @@ def parse(verb: Verb, words: Sequence[str]) -> tuple[Any, Any, Options]:
     if "-h" in words or "--help" in words:
         print(help_text(verb), end="")
         raise SystemExit(0)
-    call = _call_class(verb, [("words", "WORD...", "")])
+    call = _call_class(verb, [("words_without_flag", "WORD...", "")])
     try:
         found, unknown = tyro.cli(
             call, prog=f"creative {verb.name}", args=list(words), return_unknown_args=True, console_outputs=False
@@ -52,7 +49,7 @@ def parse(verb: Verb, words: Sequence[str]) -> tuple[Any, Any, Options]:
             raise UsageError(_unknown_flag(verb, word))
     values = vars(found)
     values = {**values, **vars(values.pop("advanced")), **vars(values.pop("general"))}
-    values |= _positional(verb, [*values.pop("words", ()), *unknown])
+    values |= _positional(verb, [*values.pop("words_without_flag", ()), *unknown])
     _check_given(verb, values)
     records: list[Any] = []
     for record in (verb.inputs, verb.settings, Options):
@@ -366,7 +363,3 @@ def _find(words: list[str]) -> tuple[Verb, list[str]]:
     if first.startswith("-"):
         raise UsageError(f"A verb comes first, not {first}: `creative --help` lists what there is.")
     raise UsageError(f"There is no verb {first!r}: {hint}")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

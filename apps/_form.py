@@ -32,6 +32,7 @@ from creative.settings import Description, Record, describe
 
 __all__ = ["build_gallery", "build_page", "build_widget", "gr", "launch"]
 
+EMPTY = "What you make appears here."
 Updates: TypeAlias = dict[Any, Any]
 
 
@@ -189,7 +190,7 @@ def _style(field: Description) -> Widget:
         field,
         (presets, own),
         lambda name, path: path or name or None,
-        lambda value: (value if value in names else None, None),
+        lambda value: (value if value in _preset_names() else None, None),
     )
 
 
@@ -264,15 +265,14 @@ def build_page(app: App, output: Path = Path("out")) -> gr.Blocks:
         gr.HTML(f"<header><h1>{html.escape(app.title)}</h1><p>{html.escape(app.summary)}</p></header>")
         actions = [action for action in app.actions if action.page]
         if len(actions) == 1:
-            forms = [_Form(actions[0], output)]
+            forms = [_Form(actions[0], output, EMPTY)]
         else:
             forms = []
             with gr.Tabs(elem_classes="actions"):
                 for action in actions:
                     with gr.Tab(action.title, render_children=True):
-                        forms.append(_Form(action, output))
-        if any(widget.field.file == "style" for form in forms for widget in form.widgets):
-            page.load(_swatches, None, gr.HTML(elem_classes="hidden"), api_visibility="private", show_progress="hidden")
+                        forms.append(_Form(action, output, EMPTY if action.summary == app.summary else action.summary))
+        _offer_presets(page, forms)
         build_gallery(page, output, forms)
     return page
 
@@ -280,7 +280,7 @@ def build_page(app: App, output: Path = Path("out")) -> gr.Blocks:
 class _Form:
     """The form of one action, with the stage beside it where the work is watched."""
 
-    def __init__(self, action: Action, output: Path) -> None:
+    def __init__(self, action: Action, output: Path, lead: str) -> None:
         self.action, self.output = action, output
         with gr.Row(elem_classes="desk"):
             with gr.Column(scale=4, min_width=320, elem_classes="form"):
@@ -294,7 +294,7 @@ class _Form:
                     self.start = gr.Button(action.title, variant="primary", size="lg", elem_classes="start")
                     self.stop = gr.Button("Stop", variant="stop", size="lg", elem_classes="stop")
             with gr.Column(scale=7, min_width=320, elem_classes="stage"):
-                self.status = gr.HTML(line("idle", [action.summary], keys=True), elem_classes="said")
+                self.status = gr.HTML(line("idle", [lead], keys=True), elem_classes="said")
                 self.preview = gr.Image(
                     type="filepath", interactive=False, show_label=False, container=False, buttons=["fullscreen"],
                     elem_classes="preview", visible=action.output != "text",
@@ -390,23 +390,42 @@ class _Form:
         return values
 
 
-def _swatches() -> str:
-    """A style sheet that gives each preset's button its picture."""
+def _offer_presets(page: gr.Blocks, forms: Sequence[_Form]) -> None:
+    """Keep the presets on offer, their titles and their swatches as they are now: one may have been made meanwhile."""
+    choices = [w.components[0] for form in forms for w in form.widgets if w.field.file == "style"]
+    if not choices:
+        return
+    pictures = gr.HTML(elem_classes="hidden")
+
+    def offer() -> list[Any]:
+        titles, sheet = _presets()
+        offered = [(title, name) for name, title in titles.items()]
+        return [sheet, *(gr.update(choices=offered, visible=bool(offered)) for _ in choices)]
+
+    events = [page.load, *(form.done.then for form in forms if form.action.output == "model")]
+    for event in events:
+        event(offer, None, [pictures, *choices], api_visibility="private", show_progress="hidden")
+
+
+def _presets() -> tuple[dict[str, str], str]:
+    """The presets' titles by name, and a style sheet that gives each one's button its picture."""
     import base64
     import io
 
     from creative.style_presets import load_preset
 
+    titles: dict[str, str] = {}
     rules = []
     for name in _preset_names():
-        with contextlib.suppress(ValueError, OSError, NotImplementedError):
+        with contextlib.suppress(ValueError, OSError):  # a broken one is not offered
             preset = load_preset(name)
+            titles[name] = preset.title or _spoken(name)
             if preset.swatch is not None:
                 file = io.BytesIO()
                 preset.swatch.convert("RGB").save(file, "WEBP", quality=80)
-                data = base64.b64encode(file.getvalue()).decode()
-                rules.append(f'.swatches input[value="{name}"]{{background-image:url(data:image/webp;base64,{data})}}')
-    return f"<style>{''.join(rules)}</style>"
+                picture = f"url(data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()})"
+                rules.append(f'.swatches input[value="{name}"]{{background-image:{picture}!important}}')
+    return titles, f"<style>{''.join(rules)}</style>"
 
 
 # Earlier results ----------------------------------------------------------------------------------------------------

@@ -164,7 +164,8 @@ def line(
     inside = f"<p>{text}</p>{bar}{notes}{KEYS if keys else ''}"
     if state == "idle":
         inside = f"<div>{inside}</div>"
-    return f'<div class="status {state}" role="status" aria-live="polite">{inside}</div>'
+    aloud = "off" if state == "working" else "polite"  # not every step to those who listen
+    return f'<div class="status {state}" role="status" aria-live="{aloud}">{inside}</div>'
 
 
 def working(step: Step, pace: Pace, messages: tuple[str, ...] = ()) -> str:

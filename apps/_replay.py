@@ -58,8 +58,7 @@ def replay(file: Path, given: Sequence[Path], actions: Mapping[str, Action], opt
 
     torch.set_num_threads(max(1, made.threads))
     stop_at = made.result.get("steps") if made.result.get("complete") is False else None
-    key = made.result.get("job")
-    job = perform(recorded.action, recorded.inputs, recorded.settings, device=device, out=out, key=key)
+    job = perform(recorded.action, recorded.inputs, recorded.settings, device=device, out=out, repeats=made)
     try:
         saved = follow(job, screen, recorded.file.name, stop_at=stop_at)
     except Stopped:
@@ -195,7 +194,7 @@ def _tell(original: Path, repeated: Path, same: bool, found: Sequence[str], pixe
     for sentence in found:
         print(f"  {sentence}", file=sys.stderr)
     if not found:
-        print("  Nothing that the file records differs.", file=sys.stderr)
+        print("  Nothing that the file records differs; the program itself may have changed since.", file=sys.stderr)
     if pixels is not None:
         told = "The pixels are the same" if pixels == 0 else f"The largest difference of a pixel is {pixels} of 255"
         print(f"  {told}.", file=sys.stderr)

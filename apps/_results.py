@@ -90,16 +90,26 @@ def sources(inputs: Inputs) -> dict[str, list[dict[str, str]]]:
     }
 
 
-def recorded(inputs: Inputs) -> dict[str, list[Source]]:
-    """The same for provenance, under the names of the fields, by which a repetition finds them."""
-    return {name: [Source(**source) for source in found] for name, found in sources(inputs).items() if found}
+def record(
+    made: Provenance, action: Action, inputs: Inputs, settings: Settings, repeats: Provenance | None
+) -> Provenance:
+    """An engine's provenance with what a repetition needs: the verb, the files by the names of their fields, the words.
 
-
-def words(inputs: Inputs) -> dict[str, Any]:
-    """What else was given: texts and numbers that are no files, where they are not the usual ones."""
+    A repetition keeps its original's names, where the files' content is the same.
+    """
+    files = {name: [Source(**source) for source in found] for name, found in sources(inputs).items() if found}
+    if repeats is not None:
+        same = {name: [one.sha256 for one in found] for name, found in repeats.inputs.items()}
+        files = {
+            name: repeats.inputs[name] if [one.sha256 for one in found] == same.get(name) else found
+            for name, found in files.items()
+        }
+    key = repeats.result.get("job") if repeats is not None else job_key(action, inputs, settings)
     values = inputs.model_dump(mode="json")
     plain = [entry for entry in describe(type(inputs)) if entry.file is None]
-    return {entry.name: values[entry.name] for entry in plain if getattr(inputs, entry.name) != entry.default}
+    words = {entry.name: values[entry.name] for entry in plain if getattr(inputs, entry.name) != entry.default}
+    told = {**made.result, **({"given": words} if words else {}), "job": key}
+    return made.model_copy(update={"action": action.verb, "inputs": files, "result": told})
 
 
 def has_folders(inputs: Inputs) -> bool:
@@ -118,7 +128,7 @@ def job_key(action: Action, inputs: Inputs, settings: Settings) -> str:
 
 def is_result_of(path: Path, key: str, inputs: Inputs) -> bool:
     """Whether a file is the complete result of that job, made with the weights that are here now."""
-    from creative.weights import REGISTRY, WeightsError, locate
+    from creative.weights import catalog, locate
 
     try:
         made = read_provenance(path)
@@ -127,11 +137,11 @@ def is_result_of(path: Path, key: str, inputs: Inputs) -> bool:
     if made is None or made.result.get("job") != key or made.result.get("complete", True) is False:
         return False
     given = {source["sha256"] for found in sources(inputs).values() for source in found}
-    for name, sha256 in made.weights.items():
-        with contextlib.suppress(WeightsError):
-            here = locate(name) if name in REGISTRY else None
-            if sha256 not in given and here is not None and file_sha256(here) != sha256:
-                return False
+    for known in catalog():
+        sha256 = made.weights.get(known.network) or made.weights.get(known.name)
+        here = locate(known.name) if sha256 and sha256 not in given else None
+        if here is not None and file_sha256(here) != sha256:
+            return False
     return True
 
 
@@ -237,11 +247,13 @@ def _key(path: Path) -> Any:
     return made.result.get("job") if made is not None else None
 
 
-def sign(path: Path, key: str) -> None:
-    """Note in the sidecar of a result that its engine has written which job it is of."""
+def complete_sidecar(
+    path: Path, action: Action, inputs: Inputs, settings: Settings, repeats: Provenance | None
+) -> None:
+    """Add what a repetition needs to the sidecar of a result that its engine has written by itself."""
     made = read_provenance(path)
     if made is not None:
-        write_sidecar(path, made.model_copy(update={"result": {**made.result, "job": key}}))
+        write_sidecar(path, record(made, action, inputs, settings, repeats))
 
 
 def save(place: Place, result: Any, made: Provenance, *, stopped: bool = False) -> Path:

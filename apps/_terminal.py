@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import signal
 import sys
@@ -60,7 +59,7 @@ class Screen:
             open_ended = "{desc} {n_fmt} steps, {elapsed}{postfix}"
             self._bar = tqdm(
                 total=step.total, desc=title, bar_format=form if step.total else open_ended, file=sys.stderr,
-                dynamic_ncols=True, leave=False, mininterval=0.2, smoothing=0.1,
+                dynamic_ncols=True, leave=False, mininterval=0.1, smoothing=0.1,
             )  # fmt: skip
         bar = self._bar
         if step.total is not None and step.total != bar.total:
@@ -71,6 +70,8 @@ class Screen:
         if step.metrics:
             bar.set_postfix_str("  ".join(f"{k} {v:.4g}" for k, v in list(step.metrics.items())[:3]), refresh=False)
         bar.update(step.done - bar.n)
+        if step.done < 3:  # the first ones are shown whatever their pace
+            bar.refresh()
 
     def say(self, sentence: str) -> None:
         """A line on stderr, above the bar."""
@@ -112,10 +113,13 @@ def _interrupts(screen: Screen, safe: list[bool]) -> Iterator[list[int]]:
             signal.signal(number, old)
 
 
-def follow(job: Generator[Step, None, Saved], screen: Screen, title: str, *, stop_at: int | None = None) -> Saved:
+def follow(
+    job: Generator[Step, None, Saved], screen: Screen, title: str, *, saves: bool = False, stop_at: int | None = None
+) -> Saved:
     """Run a job to its end, or until Ctrl-C.
 
     Args:
+        saves: whether the engine itself saves what it has when it is stopped, as training does.
         stop_at: stop by ourselves after so many steps, as somebody once did.
 
     Raises:
@@ -127,7 +131,7 @@ def follow(job: Generator[Step, None, Saved], screen: Screen, title: str, *, sto
             while True:
                 step = next(job)
                 screen.step(step, title)
-                safe[0] = step.preview is not None and step.done > 0
+                safe[0] = step.done > 0 and (saves or step.preview is not None)
                 if came or (stop_at is not None and step.done >= stop_at):
                     job.throw(KeyboardInterrupt)
         except StopIteration as end:
@@ -205,7 +209,7 @@ def _one(
             screen.say(f"{place.path} is replaced.")
     engine = perform(action, inputs, settings, device=options.device, out=options.out)
     try:
-        saved = follow(engine, screen, title)
+        saved = follow(engine, screen, title, saves=action.output in {"model", "folder"})
     except Exception as error:
         error.__dict__["while_running"] = True
         raise
@@ -304,97 +308,3 @@ def report(error: Exception, name: str, words: Sequence[str], *, status: int) ->
     if "--json" in words:
         print(json.dumps({"error": sentence or f"{type(error).__name__}: {error}"}, ensure_ascii=False))
     return 1 if running or sentence is None or isinstance(error, MemoryError) else status
-
-
-# Weights ------------------------------------------------------------------------------------------------------------
-
-
-def list_weights(options: Any) -> int:
-    """Print the weights and the presets that there are."""
-    from creative.weights import catalog, locate
-
-    rows: list[dict[str, Any]] = []
-    for known in catalog():
-        there = locate(known.name)
-        size = there.stat().st_size if there else known.size
-        rows.append(
-            {
-                "name": known.name, "title": known.title, "licence": known.licence, "source": known.source,
-                "url": known.url, "size": size, "path": str(there) if there else None,
-            }
-        )  # fmt: skip
-    presets = list(_presets())
-    if options.json_report:
-        print(json.dumps({"weights": rows, "presets": presets}, ensure_ascii=False))
-        return 0
-    table = [("Weights", "", "Size", "Licence", "Where")]
-    for row in rows:
-        megabytes = f"{row['size'] / 1e6:.1f} MB" if row["size"] else ""
-        missing = f"creative weights get {row['name']}" if row["url"] else "missing"
-        table.append(
-            (row["name"], row["title"], megabytes, row["licence"], _home(row["path"]) if row["path"] else missing)
-        )
-    _print_table(table)
-    print()
-    _print_table(
-        [
-            ("Style preset", "Title", "Painter", "Year"),
-            *((p["name"], p["title"], p["painter"], str(p["year"] or "")) for p in presets),
-        ]
-    )
-    if not presets:
-        print("none; `creative preset PICTURE --name NAME` makes one")
-    return 0
-
-
-def _presets() -> Iterator[dict[str, Any]]:
-    from creative.checkpoint import read_metadata
-    from creative.weights import find_preset, list_presets
-
-    for name in list_presets():
-        try:
-            card = read_metadata(find_preset(name)).get("preset", {})
-        except (ValueError, OSError) as error:
-            card = {"title": f"cannot be read ({error})"}
-        told = {key: card.get(key) or "" for key in ("title", "painter", "year")}
-        yield {"name": name, **told, "path": str(find_preset(name))}
-
-
-def _home(path: str) -> str:
-    home = str(Path.home())
-    return f"~{path[len(home) :]}" if path.startswith(home + "/") else path
-
-
-def _print_table(rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def get_weights(names: Sequence[str], options: Any) -> int:
-    """Download weights by name."""
-    from creative.progress import run
-    from creative.weights import entry, fetch
-
-    for name in names:
-        entry(name)
-    screen = Screen.of(options)
-    paths = []
-    for name in names:
-        engine = fetch(name)
-        try:
-            paths.append(run(engine, functools.partial(screen.step, title=name)))
-        except Exception as error:
-            error.__dict__["while_running"] = True
-            raise
-        except KeyboardInterrupt:
-            screen.close()
-            print("Stopped; the same command goes on where this one ended.", file=sys.stderr)
-            return 130
-        finally:
-            screen.close()
-        if not options.json_report:
-            print(paths[-1], flush=True)
-    if options.json_report:
-        print(json.dumps({"outputs": list(map(str, paths))}))
-    return 0

@@ -80,6 +80,7 @@ def apps() -> list[App]:
 def verbs() -> dict[str, Verb]:
     """Every verb by its word or words."""
     found = [_verb(app, action) for app in apps() for action in app.actions]
+    found.sort(key=lambda verb: " " in verb.name)  # training and measuring come last
     found += [
         Verb("demo", "More", "Paint a first picture, offline.", NoInputs, NoSettings, _demo),
         Verb("studio", "More", "Open all apps in the browser.", NoInputs, StudioSettings, _studio),
@@ -116,7 +117,7 @@ def _studio(inputs: NoInputs, settings: StudioSettings, options: Options) -> int
 
 
 def _weights(inputs: WeightsInputs, settings: NoSettings, options: Options) -> int:
-    from apps._terminal import get_weights, list_weights
+    from apps._weights import get_weights, list_weights
 
     words = inputs.get
     if not words:

@@ -86,11 +86,11 @@ def demo(options: Any) -> int:
     reports, after = [], []
     for number, job in enumerate(JOBS, 1):
         inputs = job.inputs(folder)
-        screen.say(f"{number} of {len(JOBS)}: {job.title}: creative {job.verb} {_words(inputs)} {_flags(job.settings)}")
+        command = f"creative {job.verb} {_words(inputs)} {_flags(job.settings)}".rstrip()
+        screen.say(f"{number} of {len(JOBS)}: {job.title}: {command}")
+        engine = perform(job.action, inputs, job.settings, device=options.device, out=f"{folder}/")
         try:
-            saved = follow(
-                perform(job.action, inputs, job.settings, device=options.device, out=f"{folder}/"), screen, job.verb
-            )
+            saved = follow(engine, screen, job.verb)
         except Stopped as stop:
             kept = f"; the last preview is kept in {stop.saved.path}" if stop.saved else ""
             print(f"Stopped{kept}.", file=sys.stderr)
@@ -118,8 +118,9 @@ def _words(inputs: Inputs) -> str:
 
 
 def _flags(settings: Settings) -> str:
-    changed = {k: v for k, v in settings.model_dump(mode="json").items() if v != type(settings).model_fields[k].default}
-    return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in changed.items())
+    changed = {name: value for name, value in settings if value != type(settings).model_fields[name].default}
+    words = {name: value if isinstance(value, tuple) else (value,) for name, value in changed.items()}
+    return " ".join(f"--{name.replace('_', '-')} {' '.join(map(str, value))}" for name, value in words.items())
 
 
 # A photo to paint ---------------------------------------------------------------------------------------------------

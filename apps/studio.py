@@ -144,6 +144,8 @@ def site(page: gr.Blocks, login: tuple[str, str] | None = None) -> Any:
         return {"status": "ok", "version": __version__, "jobs": len(MACHINE)}
 
     page.queue(max_size=64)
+    # Gradio checks that a file named in a call was uploaded only where this is set, and mounting does not set it.
+    page.has_launched = True
     warnings.filterwarnings("ignore", "SSR mode is not supported")  # it is not asked for
     return gr.mount_gradio_app(
         application,

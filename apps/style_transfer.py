@@ -69,7 +69,9 @@ def _keep_style(inputs: PresetInputs, settings: PresetSettings, device: str, out
 def _saving(engine: Generator[Step, None, Preset], out: Path) -> Generator[Step, None, Path]:
     from creative.style_presets import save_preset
 
-    return save_preset((yield from engine), out)
+    saved = save_preset((yield from engine), out)
+    yield Step(1, 1, message=f"To paint with it: creative style PHOTO {saved.stem}")
+    return saved
 
 
 def _place_of_preset(inputs: PresetInputs, settings: PresetSettings) -> Path:

@@ -114,6 +114,7 @@ def _kernel(one: Tensor, other: Tensor) -> Tensor:
 
 def _check_sets(one: Tensor, other: Tensor) -> None:
     if one.ndim != 2 or other.ndim != 2 or one.shape[1] != other.shape[1]:
-        raise ValueError(f"Two sets of features are (N, D) and (M, D), not {tuple(one.shape)} and {tuple(other.shape)}.")
+        shapes = f"{tuple(one.shape)} and {tuple(other.shape)}"
+        raise ValueError(f"Two sets of features are (N, D) and (M, D), not {shapes}.")
     if min(len(one), len(other)) < 2:
         raise ValueError(f"Each set needs at least 2 rows, but there are {len(one)} and {len(other)}.")

@@ -1,8 +1,8 @@
 """Style presets: what a painting's style comes to, small enough to ship and to paint with in the painting's place.
 
 A preset holds the moments (means and Gram matrices) of the features of one network at several sizes of the painting. A
-Gram matrix is nearly of low rank: its largest eigenvectors, in bytes, take a tenth of its place. A preset knows
-which network it was made for by the SHA-256 of that network's weights.
+Gram matrix is nearly of low rank: its largest eigenvectors, in bytes, take a tenth of its place. A preset knows which
+network it was made for by the SHA-256 of that network's weights.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def save_preset(preset: Preset, path: str | Path, *, rank: int = 28) -> Path:
 def _pack(values: Moments, name: str, rank: int) -> dict[str, Tensor]:
     """A layer's mean, and its Gram matrix as factor @ factor.T plus a diagonal that keeps every channel's power.
 
-    The factor's columns are stored as bytes with a scale for each, which costs less accuracy than half the columns would.
+    The factor's columns are stored as bytes with a scale each, which costs less accuracy than half the columns would.
     """
     matrix = values.gram.double().cpu()
     power, vectors = torch.linalg.eigh(matrix)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from toy_app import TINT, TintInputs, TintSettings
 
 from apps._app import perform
@@ -111,6 +113,30 @@ def test_a_saved_job_goes_through_many_threads(photo_file: Path, tmp_path: Path)
     saved = _in_turns(perform(TINT, inputs, TintSettings(), out=tmp_path), no_mode_is_left)
     whole = run(perform(TINT, inputs, TintSettings(), out=tmp_path / "other"))
     assert saved.path.read_bytes() == whole.path.read_bytes()
+
+
+def test_painting_leaves_no_mode_behind(photo: Image.Image, painting: Image.Image) -> None:
+    from creative import StylizeSettings, stylize
+
+    settings = StylizeSettings(size=64, iterations=(2,), scales=1)
+    whole = run(stylize(photo, painting, settings))
+    steps = _in_turns(stylize(photo, painting, settings), no_mode_is_left)
+    assert steps.tobytes() == whole.tobytes()
+
+
+def test_painting_is_cancelled_within_a_step(photo: Image.Image, painting: Image.Image) -> None:
+    from creative import StylizeSettings, stylize
+
+    job = stylize(photo, painting, StylizeSettings(size=64, iterations=(100_000,), scales=1))
+    assert next(job).done == 0
+    steps = [next(job) for _ in range(3)]
+    began = time.monotonic()
+    job.close()
+    assert time.monotonic() - began < 5
+    assert steps[-1].done >= 1
+    with pytest.raises(StopIteration):
+        next(job)
+    no_mode_is_left()
 
 
 def test_a_leaking_mode_would_be_noticed() -> None:

@@ -434,7 +434,8 @@ def test_time_budget(tmp_path: Path) -> None:
             time.sleep(0.01)
             return super().step(batch, update)
 
-    started, steps = time.monotonic(), []
+    started = time.monotonic()
+    steps: list[Step] = []
     run(train(Slow(), SETTINGS.changed(steps=10**6, seconds=1.0), tmp_path, device="cpu"), steps.append)
     assert 0.8 < time.monotonic() - started < 10
     assert 2 < steps[-1].done < 120
@@ -480,7 +481,7 @@ def test_an_evaluation_that_never_works_still_leaves_a_network(tmp_path: Path) -
 
 
 def test_tensorboard_gets_the_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
+    seen: list[Any] = []
 
     class SummaryWriter:
         def __init__(self, folder: str, purge_step: int) -> None:

@@ -97,6 +97,7 @@ class GrowSettings(Settings):
     """How tall."""
 
     height: int = Field(3, ge=1, le=9, title="Height", description="Of the tree, rings")
+    pause: float = Field(0, ge=0, le=60, title="Pause", description="Between two rings, seconds", advanced=True)
 
 
 class GrowInputs(Inputs):
@@ -106,9 +107,14 @@ class GrowInputs(Inputs):
 def grow(inputs: GrowInputs, settings: GrowSettings, device: str, out: Path) -> Generator[Step, None, Path]:
     """Write a ring a step into a folder."""
     out.mkdir(parents=True, exist_ok=True)
-    for done in range(settings.height):
-        yield Step(done, settings.height)
-        (out / f"ring-{done}").write_text("o")
+    try:
+        for done in range(settings.height):
+            yield Step(done, settings.height)
+            time.sleep(settings.pause)
+            (out / f"ring-{done}").write_text("o")
+    except GeneratorExit:  # between two steps
+        (out / "stopped").write_text("here")
+        raise
     return out
 
 

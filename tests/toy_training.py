@@ -160,7 +160,7 @@ def die_at(moment: str) -> int:
             os.truncate(path, path.stat().st_size // 2)
             die()
 
-    def flush(file: int) -> None:
+    def flush(file: Any) -> None:
         fsync(file)
         if countdown():
             die()
@@ -177,7 +177,7 @@ def die_at(moment: str) -> int:
     if kind == "half":
         safetensors.torch.save_file = half
     elif kind == "flush":
-        os.fsync = flush
+        os.fsync = flush  # type: ignore[assignment]
     else:
         Path.replace = rename  # type: ignore[method-assign, assignment]
     return 10**9
@@ -196,7 +196,7 @@ def job(name: str, folder: str, settings: dict[str, Any], moment: str | None) ->
                 die()
             return found
 
-        task.step = step  # type: ignore[method-assign]
+        task.step = step
     for done in train(task, SETTINGS.changed(**settings), Path(folder), device="cpu"):
         if done.done == end:
             die()

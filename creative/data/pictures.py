@@ -7,9 +7,11 @@ dataset[Draw(3, seed=7)]  # (3, 112, 112) uint8: always the same for the same dr
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import json
 import math
+import os
 import re
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -127,7 +129,7 @@ def pack_pictures(
         return PackedPictures(pixels, kept, [tuple(shape) for shape in found["shapes"]], skipped)
     cache.mkdir(parents=True, exist_ok=True)
     places, shapes, bad = [], [], []
-    partial = pixels.with_suffix(".part")
+    partial = pixels.with_suffix(f".{os.getpid()}.part")  # several processes may decode at once
     try:
         with partial.open("wb") as out:
             for place, file in enumerate(files):
@@ -148,7 +150,7 @@ def pack_pictures(
     finally:
         partial.unlink(missing_ok=True)
     about = {"places": places, "shapes": shapes, "skipped": [[str(path), reason] for path, reason in bad]}
-    beside = index.with_suffix(".json.part")
+    beside = index.with_suffix(f".{os.getpid()}.part")
     beside.write_text(json.dumps(about), encoding="utf-8")
     beside.replace(index)
     told = f"; skipped {len(bad)} that cannot be read, {bad[0][0].name} first" if bad else ""
@@ -260,18 +262,25 @@ def centre_crops(packed: PackedPictures, size: int, *, limit: int | None = None)
 def imagenet_labels(files: Sequence[Path], classes: Sequence[str]) -> Tensor:
     """Class indices (B,) of files named ``n01440764_tench.jpg``, -1 where the name says no class.
 
-    Several classes share a name (a crane is a bird and a machine). WordNet ids and class indices rise together, which
-    tells them apart.
+    Several classes share a name (a crane is a bird and a machine), and some files and classes have names that nobody
+    else has. WordNet ids and class indices rise together: taken are the most labels that do.
     """
     places: dict[str, list[int]] = {}
     for index, name in enumerate(classes):
         places.setdefault(_plain(name), []).append(index)
-    labels, before = [-1] * len(files), -1
+    ends: list[int] = []  # the smallest label that a rising chain of each length ends with
+    links: list[tuple[int, int, int]] = []  # (file, label, link before), and those that the chains end with
+    last: list[int] = []
     for place in sorted(range(len(files)), key=lambda place: files[place].name):
         match = re.match(r"n\d{8}_(.+)", files[place].stem)
-        candidates = [i for i in places.get(_plain(match[1]), []) if i > before] if match else []
-        if candidates:
-            labels[place] = before = candidates[0]
+        for label in reversed(places.get(_plain(match[1]), []) if match else []):
+            length = bisect.bisect_left(ends, label)
+            links.append((place, label, last[length - 1] if length else -1))
+            ends[length : length + 1], last[length : length + 1] = [label], [len(links) - 1]
+    labels, link = [-1] * len(files), last[-1] if last else -1
+    while link >= 0:
+        place, label, link = links[link]
+        labels[place] = label
     return torch.tensor(labels)
 
 

@@ -11,32 +11,37 @@ from __future__ import annotations
 
 import bisect
 import difflib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from creative.models.vgg import VGG, VGGConfig
+from creative.models.chains import Chain, FeaturesError, cut, geometry, head_chain, load_chain, names_of, network_chain
 from creative.options.features import BUNDLED, LAYERS
 
+__all__ = [
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
+    "Classifier",
+    "Features",
+    "FeaturesError",
+    "Pooling",
+    "check_layers",
+    "layer_names",
+    "load_classifier",
+    "load_features",
+    "untrained_features",
+]
+
 Pooling = Literal["max", "average"]
-Chain = list[tuple[str, str, nn.Module]]
-"""A network in order of depth: (readable name, prefix of its tensors in the file, module)."""
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-_NORMALISATION = {
-    "googlenet": _HALF,
-    "inception_v3": _HALF,
-}  # their weights are older than the common mean and deviation
-
-
-class FeaturesError(ValueError):
-    """There is no such network or layer, or a file does not hold that network."""
+# These weights come from TensorFlow, which does not use ImageNet's mean and deviation.
+_NORMALISATION = {"googlenet": _HALF, "inception_v3": _HALF}
 
 
 def layer_names(network: str = BUNDLED) -> tuple[str, ...]:
@@ -56,7 +61,11 @@ def check_layers(network: str, layers: Iterable[str]) -> tuple[str, ...]:
     Raises:
         FeaturesError: no such network or layer, or no layer at all.
     """
-    names, asked = layer_names(network), set(layers)
+    return _in_order(network, layer_names(network), layers)
+
+
+def _in_order(network: str, names: Sequence[str], layers: Iterable[str]) -> tuple[str, ...]:
+    asked = set(layers)
     for layer in sorted(asked - set(names)):
         raise FeaturesError(f"{network} has no layer {layer!r}{_near(layer, names)}; it has {', '.join(names)}.")
     if not asked:
@@ -95,7 +104,7 @@ class Features(nn.Module):
         super().__init__()
         self.network, self.layers, self.weights = network, tuple(layers), weights
         self.chain = nn.ModuleDict({name: module for name, _, module in chain})
-        self.strides, self.receptive_fields = _geometry(self.chain.items(), layers)
+        self.strides, self.receptive_fields = geometry(self.chain.items(), layers)
         deviation = torch.tensor(std).view(1, 3, 1, 1)
         self.scale: Tensor
         self.shift: Tensor
@@ -175,11 +184,23 @@ def load_features(
         FeaturesError: no such network or layer, or the file does not hold this network.
         creative.weights.WeightsError: the weights are nowhere to be found.
     """
-    layers = check_layers(network, layers)
+    if weights is None or network != BUNDLED:
+        check_layers(network, layers)
     path = _find_weights(network, weights)
-    chain = _cut(_chain(network, path), layers)
-    _load(chain, path, network)
+    chain = network_chain(network, path)
+    layers = _in_order(network, names_of(chain), layers)  # a file may hold a network of ours with more or fewer layers
+    chain = cut(chain, layers)
+    load_chain(chain, path, network)
     return _finish(network, chain, layers, pooling, path, device)
+
+
+def _find_weights(network: str, weights: str | Path | None) -> Path:
+    if weights is not None and Path(weights).is_file():
+        return Path(weights)
+    from creative.weights import find
+
+    name = "features" if network == BUNDLED else network
+    return find(name, Path(weights) if weights is not None else None)
 
 
 class Classifier(nn.Module):
@@ -212,10 +233,12 @@ def load_classifier(
     device: str | torch.device = "cpu",
 ) -> Classifier:
     """A network with its ImageNet classifier; arguments and errors are those of ``load_features``."""
-    layers = check_layers(network, [*layers, layer_names(network)[-1]])
+    if weights is None or network != BUNDLED:
+        check_layers(network, [*layers, layer_names(network)[-1]])
     path = _find_weights(network, weights)
-    chain, head = _chain(network, path), _head(network, path)
-    _load(chain + head, path, network)
+    chain, head = network_chain(network, path), head_chain(network, path)
+    layers = _in_order(network, names_of(chain), [*layers, names_of(chain)[-1]])
+    load_chain(chain + head, path, network)
     features = _finish(network, chain, layers, "max", path, device)
     return Classifier(features, nn.Sequential(*(module for _, _, module in head)).to(device), _classes(network, path))
 
@@ -240,7 +263,7 @@ def untrained_features(
 ) -> Features:
     """The same network with random weights (He et al., 2015, arXiv:1502.01852): for speed tests and as a yardstick."""
     layers = check_layers(network, layers)
-    chain = _cut(_chain(network, None), layers)
+    chain = cut(network_chain(network, None), layers)
     generator = torch.Generator().manual_seed(seed)
     for _, _, module in chain:
         module.to_empty(device="cpu")
@@ -275,11 +298,6 @@ def _averaging(module: nn.Module) -> nn.Module:
     return nn.AvgPool2d(kernel, stride, padding, ceil_mode=ceil, count_include_pad=False)
 
 
-def _cut(chain: Chain, layers: Sequence[str]) -> Chain:
-    last = max(index for index, (name, _, _) in enumerate(chain) if name in layers)
-    return chain[: last + 1]
-
-
 def _protect_returned_maps(chain: Mapping[str, nn.Module] | nn.ModuleDict, layers: Sequence[str]) -> None:
     """Let no ReLU of the chain overwrite a map that is returned; the others save memory by working in place."""
     before = ""
@@ -287,168 +305,3 @@ def _protect_returned_maps(chain: Mapping[str, nn.Module] | nn.ModuleDict, layer
         if isinstance(module, nn.ReLU):
             module.inplace = bool(before) and before not in layers
         before = name
-
-
-# --- the networks as chains ---
-
-
-def _chain(network: str, path: Path | None) -> Chain:
-    """The whole network without weights (on the meta device, which costs no memory)."""
-    with torch.device("meta"):
-        return _bundled_chain(path) if network == BUNDLED else _torchvision_chain(network)
-
-
-def _bundled(path: Path | None) -> VGG:
-    from creative.checkpoint import read_metadata
-
-    config = read_metadata(path).get("config", {}) if path is not None else {}
-    if path is not None and "network" not in config:
-        raise FeaturesError(f"{path} was not made by creative: it does not say what shape the network in it has.")
-    return VGG(VGGConfig.from_json(config["network"]) if path is not None else VGGConfig())
-
-
-def _bundled_chain(path: Path | None) -> Chain:
-    return [(name, f"features.{name}", module) for name, module in _bundled(path).features.named_children()]
-
-
-def _torchvision(network: str) -> Any:
-    if network.startswith("squeezenet"):  # so small that importing torchvision would take longer than most jobs
-        from creative.models.squeezenet import SqueezeNet
-
-        return SqueezeNet("1_0" if network == "squeezenet1_0" else "1_1")
-    from torchvision import models
-
-    lean = {"init_weights": False, "aux_logits": False} if network in ("googlenet", "inception_v3") else {}
-    return getattr(models, network)(weights=None, **lean)
-
-
-def _torchvision_chain(network: str) -> Chain:
-    module = _torchvision(network)
-    if hasattr(module, "features"):
-        found = [(f"features.{name}", child) for name, child in module.features.named_children()]
-    else:
-        found = [item for item in module.named_children() if item[0] not in ("avgpool", "dropout", "fc")]
-    if network == "resnet50":
-        stages = [(name, child) for name, child in found if isinstance(child, nn.Sequential)]
-        blocks = [(f"{name}.{i}", block) for name, stage in stages for i, block in stage.named_children()]
-        found = [item for item in found if item not in stages] + blocks
-    names = LAYERS[network]
-    return [(name, prefix, child) for name, (prefix, child) in zip(names, found, strict=True)]
-
-
-def _head(network: str, path: Path | None) -> Chain:
-    """What goes from the last map to the logits."""
-    with torch.device("meta"):
-        module: Any = _bundled(path) if network == BUNDLED else _torchvision(network)
-    if network.startswith("squeezenet"):
-        return [("classifier", "classifier", module.classifier), ("flatten", "", nn.Flatten())]
-    name = "fc" if hasattr(module, "fc") else "classifier"
-    pool = module.avgpool if hasattr(module, "avgpool") else nn.AdaptiveAvgPool2d(1)
-    return [("pool", "", pool), ("flatten", "", nn.Flatten()), (name, name, module.get_submodule(name))]
-
-
-# --- weights ---
-
-
-def _find_weights(network: str, weights: str | Path | None) -> Path:
-    if weights is not None and Path(weights).is_file():
-        return Path(weights)
-    from creative.weights import find
-
-    name = "features" if network == BUNDLED else network
-    return find(name, Path(weights) if weights is not None else None)
-
-
-def _load(chain: Chain, path: Path, network: str) -> None:
-    """Read the tensors of the chain, and no others, into it."""
-    wanted = {f"{prefix}.{name}" for prefix, names in _tensor_names(chain) for name in names}
-    tensors = _read(path, wanted, network)
-    for _, prefix, module in chain:
-        own = {}
-        for name, empty in module.state_dict().items():
-            key = f"{prefix}.{name}"
-            tensor = tensors.get(
-                key, torch.zeros((), dtype=torch.long) if name.endswith("num_batches_tracked") else None
-            )
-            if tensor is None:
-                raise FeaturesError(f"{path} does not hold {network}: there is no tensor {key!r} in it.")
-            if tensor.shape != empty.shape:
-                shapes = f"{tuple(tensor.shape)} instead of {tuple(empty.shape)}"
-                raise FeaturesError(f"{path} does not hold {network}: its {key!r} has the shape {shapes}.")
-            own[name] = tensor.float() if tensor.is_floating_point() else tensor
-        module.load_state_dict(own, assign=True)
-
-
-def _tensor_names(chain: Chain) -> Iterable[tuple[str, list[str]]]:
-    return ((prefix, list(module.state_dict())) for _, prefix, module in chain)
-
-
-def _read(path: Path, wanted: set[str], network: str) -> dict[str, Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors import safe_open
-
-            with safe_open(path, framework="pt") as file:
-                return {name: file.get_tensor(name) for name in wanted & set(file.keys())}
-        return {name: tensor.clone() for name, tensor in _open_state(path).items() if name in wanted}
-    except FileNotFoundError:
-        raise FeaturesError(f"There is no weights file {path}.") from None
-    except Exception as error:  # each reader has exceptions of its own for files that are cut short or something else
-        raise FeaturesError(f"{path} cannot be read as the weights of {network}; is it cut short?") from error
-
-
-def _open_state(path: Path) -> dict[str, Tensor]:
-    """A .pth file's tensors, still on disk where its format allows."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except RuntimeError:  # files from before PyTorch 1.6 (VGG's among them) can only be read as a whole
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    return state.get("state_dict", state)
-
-
-# --- geometry ---
-
-
-def _geometry(chain: Iterable[tuple[str, nn.Module]], layers: Sequence[str]) -> tuple[dict[str, int], dict[str, int]]:
-    strides, fields, stride, field = {}, {}, 1, [1, 1]
-    for name, module in chain:
-        (height, step), (width, _) = _extent(module, 0), _extent(module, 1)
-        field = [field[0] + (height - 1) * stride, field[1] + (width - 1) * stride]
-        stride *= step
-        if name in layers:
-            strides[name], fields[name] = stride, max(field)
-    return strides, fields
-
-
-def _extent(module: nn.Module, axis: int) -> tuple[int, int]:
-    """What one output value of a module sees along an axis, and its step, in values of the module's input."""
-    if hasattr(module, "kernel_size"):
-        kernel, stride, dilation = (_along(axis, getattr(module, n, 1)) for n in ("kernel_size", "stride", "dilation"))
-        return (kernel - 1) * dilation + 1, stride
-    return max((_compose(path, axis) for path in _paths(module)), default=(1, 1))
-
-
-def _compose(path: Iterable[nn.Module], axis: int) -> tuple[int, int]:
-    field, stride = 1, 1
-    for module in path:
-        kernel, step = _extent(module, axis)
-        field, stride = field + (kernel - 1) * stride, stride * step
-    return field, stride
-
-
-def _along(axis: int, value: int | tuple[int, ...]) -> int:
-    return value[axis] if isinstance(value, tuple) else value
-
-
-def _paths(module: nn.Module) -> list[list[nn.Module]]:
-    """The ways from a block's input to its output, each a list of modules in turn."""
-    children = dict(module.named_children())
-    if "expand3x3" in children:  # SqueezeNet's fire
-        return [[children["squeeze"], children["expand3x3"]]]
-    if not any(name.startswith("branch") for name in children):
-        return [[child for name, child in children.items() if name != "downsample"]]
-    branches: dict[str, list[nn.Module]] = {}
-    for name, child in children.items():
-        branches.setdefault(re.sub(r"_\d[ab]?$", "", name), []).append(child)
-    # The 1x3 and 3x1 convolutions that Inception's last blocks run side by side see 3x3 together, as if run in turn.
-    return list(branches.values())

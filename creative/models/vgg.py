@@ -8,7 +8,6 @@ afterwards), and a classifier of one layer on the mean of the last map.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +36,7 @@ class VGGConfig:
 
     def to_json(self) -> dict[str, Any]:
         """For the checkpoint."""
-        return dataclasses.asdict(self)
+        return {"widths": [*self.widths], "depths": [*self.depths], "num_classes": self.num_classes}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> VGGConfig:

@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from creative.options.training import TrainingSettings
-from creative.settings import Field, Folder, Inputs, Settings, WeightsFile
+from creative.settings import Field, Folder, Inputs, PictureFile, Settings, WeightsFile
 
 BUNDLED = "bundled"
 
 
-def _vgg(*convolutions: int) -> Iterator[str]:
+def _vgg(*convolutions: int, last_pool: bool = True) -> Iterator[str]:
     for stage, count in enumerate(convolutions, 1):
         for number in range(1, count + 1):
             yield from (f"conv{stage}_{number}", f"relu{stage}_{number}")
-        if stage < len(convolutions) or count > 2:
+        if stage < len(convolutions) or last_pool:
             yield f"pool{stage}"
 
 
@@ -46,7 +46,7 @@ _INCEPTION = "conv1a conv2a conv2b pool1 conv3b conv4a pool2 mixed5b mixed5c mix
 _INCEPTION += " mixed6e mixed7a mixed7b mixed7c"
 
 LAYERS: dict[str, tuple[str, ...]] = {
-    BUNDLED: tuple(_vgg(2, 2, 3, 3, 2)),
+    BUNDLED: tuple(_vgg(2, 2, 3, 3, 2, last_pool=False)),
     "vgg16": tuple(_vgg(2, 2, 3, 3, 3)),
     "vgg19": tuple(_vgg(2, 2, 4, 4, 4)),
     "squeezenet1_0": tuple(_squeezenet(4, 8)),
@@ -79,6 +79,11 @@ class EvaluateFeaturesInputs(FeaturesInputs):
         None, title="Network", description="The network's file; the bundled one if not given"
     )
 
+    photos: tuple[PictureFile, ...] = Field(
+        (), title="Photos", description="To be painted with it and with other networks, each in one of the paintings"
+    )
+    paintings: tuple[PictureFile, ...] = Field((), title="Paintings", description="As many as photos")
+
 
 class EvaluateFeaturesSettings(Settings):
     """What is measured, and how thoroughly."""
@@ -90,6 +95,7 @@ class EvaluateFeaturesSettings(Settings):
     speed_size: int = Field(
         512, ge=64, le=4096, title="Speed size", description="Side of the picture that speed is measured at, pixels"
     )
+    paint_size: int = Field(256, ge=64, le=1024, title="Painting size", description="Of the painted photos, pixels")
     repeats: int = Field(3, ge=1, le=100, title="Repeats", description="Of the time measurements; the fastest counts")
 
 

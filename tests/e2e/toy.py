@@ -21,7 +21,7 @@ class BlurInputs(Inputs):
 
 class BlurSettings(Settings):
     size: int = Field(128, ge=16, le=2048, title="Size", description="Longest side, pixels")
-    steps: int = Field(6, ge=1, le=100, title="Steps", description="How many times to blur")
+    steps: int = Field(6, ge=1, le=1000, title="Steps", description="How many times to blur")
     radius: float = Field(2.0, gt=0, le=20, step=0.5, title="Radius", description="Of each blur, pixels")
     tone: Literal["colour", "grey"] = Field("colour", title="Tone", description="With colours or without")
     pause: float = Field(0.05, ge=0, le=10, title="Pause", description="Seconds a step takes", advanced=True)

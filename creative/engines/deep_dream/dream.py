@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +23,9 @@ from creative.models.features import Features, load_classifier, load_features
 from creative.options.deep_dream import DreamSettings, parse_layers
 from creative.progress import Step
 from creative.provenance import Provenance, describe_run
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 LEAST_SIDE = 48
 """Pixels that the shorter side of an octave has at least, if the look chooses how many octaves there are."""
@@ -71,6 +76,22 @@ def _dream(
     image: Image.Image = picture()
     image.info["provenance"] = dreamer.describe("dream", plan, photo=photo, guide=guide, mask=mask)
     return image
+
+
+def _own_modes(function: Callable[P, T]) -> Callable[P, T]:
+    """The function in modes of its own: gradients on, no inference mode or autocast, whatever the caller has set."""
+
+    @wraps(function)
+    def undisturbed(*args: P.args, **kwargs: P.kwargs) -> T:
+        kinds = {"cpu", *(["cuda"] if torch.cuda.is_available() else [])}
+        with ExitStack() as stack:
+            stack.enter_context(torch.inference_mode(False))
+            stack.enter_context(torch.enable_grad())
+            for kind in kinds:
+                stack.enter_context(torch.autocast(kind, enabled=False))
+            return function(*args, **kwargs)
+
+    return undisturbed
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,13 +197,8 @@ class Dreamer:
         dreamed: Tensor | None = None  # the octave before, and what it began with
         begun: Tensor | None = None
         for number, size in enumerate(plan.octaves, 1):
-            base = to_tensor(resize(start, size), self.device)
+            base, picture = self._begin(resize(start, size), dreamed, begun)
             allowed = self._allowed(mask, size)
-            if dreamed is None or begun is None:
-                picture = base.clone()
-            else:
-                detail = _resampled(dreamed.sub_(begun), size)
-                picture = detail.add_(base).clamp_(0, 1)
             dreamed, begun = picture, base
             finished = partial(self._finished, original, picture, mask)
             if not plan.steps and number == len(plan.octaves):
@@ -192,6 +208,16 @@ class Dreamer:
                 done += 1
                 yield Step(done, total, {"objective": self.objective.value, "octave": number}, finished)
 
+    @_own_modes
+    def _begin(self, start: Image.Image, dreamed: Tensor | None, begun: Tensor | None) -> tuple[Tensor, Tensor]:
+        """What an octave begins in, without and with the detail of the octave before (which is used up)."""
+        base = to_tensor(start, self.device)
+        if dreamed is None or begun is None:
+            return base, base.clone()
+        detail = _resampled(dreamed.sub_(begun), start.size)
+        return base, detail.add_(base).clamp_(0, 1)
+
+    @_own_modes
     def step(self, picture: Tensor, random: torch.Generator, allowed: Tensor | None = None) -> None:
         """One step along the gradient, in place: (1, 3, H, W) in [0, 1]."""
         settings = self.settings
@@ -235,6 +261,7 @@ class Dreamer:
         return to_image(result)
 
 
+@_own_modes
 def load_dreamer(
     settings: DreamSettings,
     *,

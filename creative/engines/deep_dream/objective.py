@@ -124,11 +124,11 @@ class Objective:
             share = share + amount * (part.weight * scales[index])
         if logits is not None and self.subject is not None:
             area = tile.height * tile.width / (size[0] * size[1])
-            share = share + logits[0, self.subject].float() * (area * scales[-1])
+            share = share + logits[0, self.subject] * (area * scales[-1])
         return share
 
     def _amount(self, seen: Tensor, index: int) -> Tensor:
-        values = seen.float()
+        values = seen.to(torch.promote_types(seen.dtype, torch.float32))
         if self._guides is not None:
             return (values * _best(values, self._guides[index])).sum()
         return values.square().sum() / 2 if self.maximise == "l2" else values.sum()
@@ -137,7 +137,8 @@ class Objective:
         """The guide's features of each part, (places, channels)."""
         with torch.no_grad(), autocast(self.device, self.precision):
             maps = self.features(guide)
-        seen = [self._chosen(maps[part.layer], part).float().flatten(2)[0].T for part in self.parts]
+        seen = [self._chosen(maps[part.layer], part).flatten(2)[0].T for part in self.parts]
+        seen = [places.to(torch.promote_types(places.dtype, torch.float32)) for places in seen]
         return [places[:: -(-len(places) // MOST_GUIDES)].contiguous() for places in seen]
 
     @staticmethod

@@ -17,6 +17,10 @@ from creative.images import fit, resize, to_image, to_tensor
 from creative.options.deep_dream import DreamZoomSettings
 from creative.progress import Step
 
+Colours = tuple[Tensor, Tensor]
+STEADINESS = 0.9
+"""How much of a drift of the colours is taken back in a second."""
+
 
 def dream_zoom(
     photo: Image.Image,
@@ -55,8 +59,13 @@ def _travel(
     if begin:
         message = f"Goes on from frame {begin} of {count}."
         yield Step(_done(begin, first, frame), total, preview=reel.last, message=message)
+    colours = None
     for number in range(begin, count):
-        before = resize(photo, frame.size) if number == 0 else moved(reel.last(), settings)
+        if number == 0:
+            before = resize(photo, frame.size)
+        else:
+            colours = colours or _colours(to_tensor(next(reel.frames())))
+            before = moved(reel.last(), settings, colours)
         plan = frame if number else first
         done = _done(number, first, frame)
         for step in dreamer.steps(before, plan, seed=settings.seed + number):
@@ -73,8 +82,14 @@ def _done(frames: int, first: Plan, frame: Plan) -> int:
     return first.total + frame.total * (frames - 1) if frames else 0
 
 
-def moved(image: Image.Image, settings: DreamZoomSettings) -> Image.Image:
-    """The view one frame later: zoomed, turned and panned about the middle; beyond the border it is mirrored."""
+def moved(image: Image.Image, settings: DreamZoomSettings, colours: Colours | None = None) -> Image.Image:
+    """The view one frame later: zoomed, turned and panned about the middle; beyond the border it is mirrored.
+
+    Args:
+        image: the frame before.
+        settings: what the view does in a second.
+        colours: to go back towards. A dream that feeds on itself drifts to the colour that its network likes best.
+    """
     rate = settings.frames_per_second
     scale = settings.zoom ** (-1 / rate)
     angle = math.radians(settings.rotate / rate)
@@ -89,7 +104,17 @@ def moved(image: Image.Image, settings: DreamZoomSettings) -> Image.Image:
     )
     picture: Tensor = to_tensor(image)
     places = F.affine_grid(matrix[None], [1, 3, height, width], align_corners=False)
-    return to_image(F.grid_sample(picture, places, mode="bicubic", padding_mode="reflection", align_corners=False))
+    picture = F.grid_sample(picture, places, mode="bicubic", padding_mode="reflection", align_corners=False)
+    if colours is not None:
+        mean, deviation = _colours(picture)
+        steady = (picture - mean) / deviation.clamp(min=0.01) * colours[1] + colours[0]
+        picture = torch.lerp(picture, steady, 1 - (1 - STEADINESS) ** (1 / rate))
+    return to_image(picture)
+
+
+def _colours(picture: Tensor) -> Colours:
+    """Mean and deviation of each colour: (1, 3, 1, 1) each."""
+    return picture.mean((2, 3), keepdim=True), picture.std((2, 3), keepdim=True)
 
 
 def even(size: tuple[int, int]) -> tuple[int, int]:

@@ -37,13 +37,15 @@ from creative.progress import Step
 def train_features(
     data: Sequence[Path],
     settings: FeaturesSettings | None = None,
-    folder: Path = Path("out/features"),
+    folder: Path = Path("out/train-features"),
     *,
     teachers: Mapping[str, Path | None] | None = None,
     device: str = "auto",
     resume: bool = True,
 ) -> Generator[Step, None, Path]:
     """Train the feature network on folders of pictures; returns the file of the finished network.
+
+    Under ``torchrun`` each process normalises its own part of the batch, so that results differ with their number.
 
     Args:
         data: folders; what is held out of them says ``creative.data.pictures.split_pictures``.

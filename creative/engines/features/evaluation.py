@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 from creative.data.pictures import (
@@ -22,7 +23,9 @@ from creative.data.pictures import (
 )
 from creative.device import choose_device
 from creative.engines.features.hints import HINTS, Hint, hint_layers, teacher_names
-from creative.models.features import Classifier, Features, load_classifier, untrained_features
+from creative.engines.features.styles import JUDGE_LAYERS, Painter, score_styles
+from creative.metrics import StyleQuality
+from creative.models.features import Classifier, Features, load_classifier, load_features, untrained_features
 from creative.options.features import BUNDLED, EvaluateFeaturesSettings
 from creative.progress import Step
 
@@ -77,6 +80,7 @@ class Evaluation:
     shares: dict[str, Share] = field(default_factory=dict)
     explained: dict[str, float] = field(default_factory=dict)
     costs: dict[str, Cost] = field(default_factory=dict)
+    styles: dict[str, StyleQuality] = field(default_factory=dict)
 
     def metrics(self) -> dict[str, float]:
         """The numbers by name."""
@@ -85,6 +89,8 @@ class Evaluation:
         for name, cost in self.costs.items():
             found |= {f"{name}_forward_ms": cost.forward_ms, f"{name}_backward_ms": cost.backward_ms}
             found |= {f"{name}_held_mb": cost.held_mb}
+        for name, score in self.styles.items():
+            found |= {f"{name}_style": score.style, f"{name}_content": score.content, f"{name}_grain": score.grain}
         return found
 
     def __str__(self) -> str:
@@ -97,6 +103,9 @@ class Evaluation:
             f"| {name} | {cost.forward_ms:.0f} | {cost.backward_ms:.0f} | {cost.held_mb:.0f} |"
             for name, cost in self.costs.items()
         ]
+        if self.styles:
+            lines += ["", "| painted with | style | content | grain |", "|---|---|---|---|"]
+        lines += [f"| {name} | {s.style:.3f} | {s.content:.3f} | {s.grain:.2f} |" for name, s in self.styles.items()]
         return "\n".join(lines)
 
 
@@ -106,7 +115,9 @@ def evaluate_features(
     *,
     network: Path | None = None,
     teachers: Mapping[str, Path | None] | None = None,
-    cache: Path = Path("out/features/pictures"),
+    pairs: Sequence[tuple[Image.Image, Image.Image]] = (),
+    painters: Mapping[str, Painter] | None = None,
+    cache: Path = Path("out/evaluate-features"),
     device: str = "auto",
 ) -> Generator[Step, None, Evaluation]:
     """Measure the bundled feature network, or the one in a file.
@@ -120,6 +131,8 @@ def evaluate_features(
         settings: sizes.
         network: a file made by ``train_features``; None: the bundled one.
         teachers: weights files by the teacher's name; None finds them.
+        pairs: photos and paintings, if style transfer is to be measured.
+        painters: what paints them, by name; judged by the teacher SqueezeNet.
         cache: a folder for decoded pictures.
         device: where to compute.
 
@@ -136,7 +149,20 @@ def evaluate_features(
         name: load_classifier(name, layers=hint_layers(name), weights=files.get(name), device=chosen)
         for name in teacher_names()
     }
-    return _evaluate(fit_files, held_out_files, student, loaded, settings, Path(cache), chosen)
+    evaluation = _evaluate(fit_files, held_out_files, student, loaded, settings, Path(cache), chosen)
+    if not pairs or not painters:
+        return evaluation
+    judge = load_features("squeezenet1_0", layers=JUDGE_LAYERS, weights=files.get("squeezenet1_0"), device=chosen)
+    return _with_styles(evaluation, score_styles(pairs, painters, judge))
+
+
+def _with_styles(
+    first: Generator[Step, None, Evaluation], second: Generator[Step, None, dict[str, StyleQuality]]
+) -> Generator[Step, None, Evaluation]:
+    evaluation = yield from first
+    evaluation.styles = yield from second
+    yield Step(1, 1, evaluation.metrics())
+    return evaluation
 
 
 def _evaluate(
@@ -155,9 +181,7 @@ def _evaluate(
     evaluation = Evaluation(_shares(student, teachers, held_out, settings.size, device))
     yield Step(1, total, evaluation.metrics(), message="Measuring how much of the teachers' maps is explained.")
     crops = [centre_crops(packed, settings.size).to(device) for packed in (fit, held_out)]
-    evaluation.explained = {
-        hint.name: _explained(hint, student.features, teachers[hint.teacher].features, *crops) for hint in HINTS
-    }
+    evaluation.explained = _explained(student, teachers, *crops)
     for done, (name, layers) in enumerate(SPEED_LAYERS.items(), 2):
         yield Step(done, total, evaluation.metrics(), message=f"Measuring the speed of {name}.")
         evaluation.costs[name] = measure_cost(
@@ -194,34 +218,62 @@ def _share(hits: Tensor) -> Share:
     return Share(int(hits.sum()), hits.numel())
 
 
-@torch.no_grad()
-def _explained(hint: Hint, student: Features, teacher: Features, fit: Tensor, held_out: Tensor) -> float:
-    """The part of the variance of a teacher's standardised map that a linear regression at each position explains.
+class _Regression:
+    """A linear regression at each position from the student's map to a teacher's, in closed form."""
 
-    The regression is fitted in closed form on other pictures than it is judged on.
-    """
-    rows = [_rows(hint, student, teacher, part) for part in fit.split(32)]
-    targets = torch.cat([target for _, target in rows])
-    mean, deviation = targets.mean(0), targets.std(0)
-    deviation = deviation.clamp_min(0.05 * float(deviation.mean()) + 1e-6)
-    covariance: Tensor = sum(x.T @ x for x, _ in rows)  # type: ignore[assignment]
-    cross: Tensor = sum(x.T @ ((y - mean) / deviation) for x, y in rows)  # type: ignore[assignment]
-    ridge = 1e-4 * covariance.diagonal().mean() * torch.eye(len(covariance), device=covariance.device)
-    weights = torch.linalg.solve(covariance + ridge, cross)
-    squared, variance = 0.0, 0.0
-    for part in held_out.split(32):
-        x, y = _rows(hint, student, teacher, part)
-        target = (y - mean) / deviation
-        squared += float((x @ weights - target).square().sum())
-        variance += float(target.square().sum())
-    return 1 - squared / variance
+    def __init__(self, hint: Hint) -> None:
+        self.hint = hint
+        self.sums: list[Tensor] = []
+
+    def fit(self, map_: Tensor, target: Tensor) -> None:
+        """Take in one batch of both maps."""
+        x, y = _rows(self.hint, map_, target)
+        new = [part.double() for part in (x.T @ x, x.T @ y, y.square().sum(0))]
+        self.sums = [a + b for a, b in zip(self.sums, new, strict=True)] if self.sums else new
+
+    def solve(self) -> None:
+        """Fit to what was taken in; targets count standardised, channels that hardly ever fire a little less."""
+        covariance, cross, squares = self.sums
+        count = covariance[-1, -1]
+        self.mean = cross[-1] / count
+        deviation = (squares / count - self.mean.square()).clamp_min(0).sqrt()
+        self.deviation = deviation.clamp_min(0.05 * float(deviation.mean()) + 1e-6)
+        standard = (cross - covariance[:, -1:] * self.mean) / self.deviation
+        ridge = 1e-3 * covariance.diagonal().mean() * torch.eye(len(covariance)).to(covariance)
+        self.weights = torch.linalg.solve(covariance + ridge, standard)
+        self.squared = self.variance = 0.0
+
+    def judge(self, map_: Tensor, target: Tensor) -> None:
+        """Compare with one batch that it was not fitted to."""
+        x, y = _rows(self.hint, map_, target)
+        standard = (y.double() - self.mean) / self.deviation
+        self.squared += float((x.double() @ self.weights - standard).square().sum())
+        self.variance += float(standard.square().sum())
 
 
-def _rows(hint: Hint, student: Features, teacher: Features, pictures: Tensor) -> tuple[Tensor, Tensor]:
+def _rows(hint: Hint, map_: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Positions as rows: the student's values with a 1 at the end, and the teacher's."""
-    map_, target = student(pictures)[hint.student], teacher(pictures)[hint.layer]
     x = hint.over(map_, target).movedim(1, -1).flatten(0, 2)
     return F.pad(x, (0, 1), value=1.0), target.movedim(1, -1).flatten(0, 2)
+
+
+@torch.no_grad()
+def _explained(
+    student: Classifier, teachers: Mapping[str, Classifier], fit: Tensor, held_out: Tensor
+) -> dict[str, float]:
+    """The part of the variance of the teachers' standardised maps that regressions explain, by hint."""
+    regressions = [_Regression(hint) for hint in HINTS]
+    for pictures, judged in ((fit, False), (held_out, True)):
+        for part in pictures.split(16):
+            maps = student.features(part)
+            taught = {name: teacher.features(part) for name, teacher in teachers.items()}
+            for one in regressions:
+                take = one.judge if judged else one.fit
+                take(maps[one.hint.student], taught[one.hint.teacher][one.hint.layer])
+        if not judged:
+            for one in regressions:
+                one.solve()
+    return {one.hint.name: 1 - one.squared / one.variance for one in regressions}
 
 
 def measure_cost(features: Features, size: int, repeats: int = 3) -> Cost:

@@ -4,11 +4,12 @@
     image = run(stylize(photo, load_preset("starry-night")))
     texture = run(stylize(None, painting))
 
-The algorithm is in ``painting``; what it minimises in ``objective``, how it steps in ``optimizers``, its sizes and its time
-in ``plan``.
+The algorithm is in ``painting``; what it minimises in ``objective``, how it steps in ``optimizers``, its sizes, memory
+and time in ``plan``, and the checks of what it is given in ``job``.
 """
 
-from creative.engines.style_transfer.painting import StyleError, stylize
+from creative.engines.style_transfer.job import StyleError
+from creative.engines.style_transfer.painting import stylize
 from creative.engines.style_transfer.presets import make_preset
 from creative.style_presets import Preset, PresetError, load_preset, save_preset
 

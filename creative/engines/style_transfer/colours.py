@@ -17,7 +17,7 @@ def colour_moments(picture: Tensor) -> Moments:
 
 
 def recoloured(picture: Tensor, colours: Moments) -> Tensor:
-    """The picture (1, 3, H, W) with the mean and covariance of other colours, by the linear map that moves colours least.
+    """The picture (1, 3, H, W) with the mean and covariance of other colours, by the linear map that moves least.
 
     Pitié and Kokaram, "The linear Monge-Kantorovitch linear colour mapping for example-based colour transfer" (2007).
     """

@@ -1,9 +1,9 @@
 """What style transfer minimises, and its gradient: of the whole picture at once, or exactly in tiles.
 
-The style's losses are functions of Gram matrices (or means and covariances), which are sums over the picture. So a first
-pass over the tiles, without a graph, gives the sums; the loss' derivatives by the sums are then known, and a second pass
-takes each tile's own share back to its pixels. Each tile is seen with a halo as wide as the network sees, so the result
-is that of the whole picture up to rounding.
+The style's losses are functions of Gram matrices (or means and covariances), which are sums over the picture. So a
+first pass over the tiles, without a graph, gives the sums; the derivatives of the loss by the sums are then known, and
+a second pass takes each tile's own share back to its pixels. Each tile is seen with a halo as wide as the network sees,
+and the result is that of the whole picture up to rounding.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Aim:
 
 
 class Maps:
-    """A feature network as the objective sees it: maps of its layers, the pixels among them, in the chosen precision."""
+    """A feature network as the objective sees it: maps of its layers and the pixels, in the chosen precision."""
 
     def __init__(self, features: Features, layers: Sequence[str], precision: torch.dtype | None) -> None:
         self.features, self.layers, self.precision = features, tuple(layers), precision
@@ -230,6 +230,8 @@ class Objective:
 
     def _core(self, picture: Tensor, tile: Tile, part: Tensor | None = None) -> dict[str, Tensor]:
         """A tile's share of each map; ``part`` is the tile with its halo, where a gradient is wanted of it."""
+        if len(self.tiles) == 1:  # nothing to cut, and a cut would cost a copy in the graph
+            return self.maps(picture)
         seen = picture[(..., *tile.outer)] if part is None else part
         return self.maps.core(self.maps(seen), tile, self.size)
 
@@ -243,7 +245,7 @@ class Objective:
                 if self.kind == "sliced":
                     seen[-1][layer] = projections(core[layer], self.axes[layer], mask)
                 else:
-                    seen[-1][layer] = moments(core[layer], mask)
+                    seen[-1][layer] = moments(core[layer], mask, means=self.kind == "moments")
         return seen
 
     def _mask(self, aim: int, layer: str, index: int, like: Tensor) -> Tensor:

@@ -14,6 +14,8 @@ from torch import Tensor
 LARGEST_STEP = 0.1
 """The mean change of a value in one step of L-BFGS is at most this; colours are in [0, 1]."""
 FIRST_STEP = 0.02
+PAIRS = 8
+"""Differences of pictures and of gradients that L-BFGS remembers."""
 
 
 def resized(picture: Tensor, size: tuple[int, int]) -> Tensor:
@@ -26,8 +28,8 @@ def resized(picture: Tensor, size: tuple[int, int]) -> Tensor:
 class Smoothing:
     """Multiplies a picture's frequencies by 1 / frequency ** power: a preconditioner that favours what is coarse.
 
-    As in Olah, Mordvintsev and Schubert, "Differentiable Image Parameterizations" (2018), where the picture is optimised
-    in Fourier space; as a preconditioner it leaves the minimum, and the optimiser, in the space of pixels.
+    As in Mordvintsev et al., "Differentiable Image Parameterizations" (2018), where the picture is optimised in Fourier
+    space; as a preconditioner it leaves the minimum, and the optimiser, in the space of pixels.
     """
 
     def __init__(self, power: float) -> None:
@@ -54,7 +56,7 @@ class LBFGS:
     estimate of the inverse Hessian.
     """
 
-    def __init__(self, smoothing: Smoothing, pairs: int = 10) -> None:
+    def __init__(self, smoothing: Smoothing, pairs: int = PAIRS) -> None:
         self.smoothing, self.pairs = smoothing, pairs
         self._steps: list[Tensor] = []  # differences of pictures,
         self._bends: list[Tensor] = []  # and of their gradients

@@ -1,4 +1,4 @@
-"""The plan of a painting: its sizes from coarse to fine, the iterations at each, what fits into memory, and the clock."""
+"""The plan of a painting: its sizes from coarse to fine, the steps at each, what fits into memory, and the clock."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ def plan_scales(size: tuple[int, int], settings: StylizeSettings, least: int) ->
     """
     longest = max(size)
     given = settings.iterations
-    count = settings.scales or (len(given) if len(given) > 1 else 1 + round(math.log(max(longest / COARSEST, 1), RATIO)))
+    count = settings.scales or (
+        len(given) if len(given) > 1 else 1 + round(math.log(max(longest / COARSEST, 1), RATIO))
+    )
     smaller = [fit(size, max(1, round(longest / RATIO**step))) for step in range(count - 1, 0, -1)]
     sizes = [*(one for one in smaller if min(one) >= least), size]
     if len(given) > 1 and len(given) != len(sizes):
@@ -116,10 +118,7 @@ class Clock:
     def enter(self, index: int) -> bool:
         """Whether to work at a size at all; the finest ones are left out when time is short."""
         self._entered = time.monotonic()
-        if self.end is None or index == 0:
-            return True
-        steps = (self.end - self._entered) / self._step(index)
-        return steps >= FEWEST
+        return self.end is None or index == 0 or index <= self._finest(index)
 
     def goes_on(self, index: int, done: int) -> bool:
         """Whether another step at this size, after so many, is due."""
@@ -128,10 +127,12 @@ class Clock:
         now = time.monotonic()
         if done:
             self._cost = (now - self._entered) / done / self.scales[index].pixels
-        later = sum(scale.iterations * scale.pixels for scale in self.scales[index + 1 :])
-        here = self.scales[index].iterations * self.scales[index].pixels
-        until = self._entered + (self.end - self._entered) * here / (here + later)
-        return now + self._step(index) / 2 <= until if done else True
+        if not done:
+            return True
+        until = self._entered + (self.end - self._entered) * self._plan(index, index) / self._plan(
+            index, max(index, self._finest(index))
+        )
+        return now + self._step(index) / 2 <= until
 
     def total(self, index: int, done: int, before: int) -> int | None:
         """Steps in all, as far as one can tell."""
@@ -140,9 +141,24 @@ class Clock:
         if not self._cost:
             return None
         left = max(0.0, self.end - time.monotonic()) / self._cost
-        plan = [scale.iterations * scale.pixels for scale in self.scales[index:]]
-        steps = sum(scale.iterations for scale in self.scales[index:])
-        return before + done + max(0, round(left * steps / sum(plan)))
+        finest = max(index, self._finest(index))
+        steps = sum(scale.iterations for scale in self.scales[index : finest + 1])
+        return before + done + round(left * steps / self._plan(index, finest))
+
+    def _finest(self, index: int) -> int:
+        """The last size that gets a fair number of steps in the time left when this one was entered; -1 for none."""
+        assert self.end is not None
+        left = (self.end - self._entered) / max(self._cost or 0.0, 1e-12)
+        reached = (
+            last
+            for last in range(len(self.scales) - 1, index - 1, -1)
+            if left / max(self._plan(index, last), 1) * self.scales[last].iterations >= FEWEST
+        )
+        return next(reached, -1)
+
+    def _plan(self, first: int, last: int) -> int:
+        """Pixels to step over at the sizes from first to last, as planned."""
+        return sum(scale.iterations * scale.pixels for scale in self.scales[first : last + 1])
 
     def _step(self, index: int) -> float:
         return (self._cost or 0.0) * self.scales[index].pixels

@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 
 from creative.device import choose_device
+from creative.engines.style_transfer.job import STYLE_LAYERS, StyleError
 from creative.engines.style_transfer.objective import Maps
-from creative.engines.style_transfer.painting import STYLE_LAYERS, StyleError, stylize
+from creative.engines.style_transfer.painting import stylize
 from creative.images import fit, resize, to_tensor
 from creative.models.features import load_features
 from creative.options.style_transfer import PresetSettings, StylizeSettings, layer_weights

@@ -29,6 +29,7 @@ class Processes:
         self.rank, self.ranks = state.process_index, state.num_processes
         several_gpus = self.ranks > 1 and device.type == "cuda"
         self.device = torch.device("cuda", state.local_process_index) if several_gpus else device
+        self._wait = state.wait_for_everyone
         self._broadcast, self._gather, self._reduce, self._send = (
             broadcast_object_list,
             gather_object,
@@ -47,6 +48,10 @@ class Processes:
         flat = self._reduce(torch.cat([tensor.detach().reshape(-1).float() for tensor in tensors]), "mean")
         for tensor, mean in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
             tensor.detach().copy_(mean.view(tensor.shape))
+
+    def wait(self) -> None:
+        """Until everybody is here: what the first process has written can now be read by all."""
+        self._wait()
 
     def agree(self, value: Any) -> Any:
         """The first process's value, in all of them."""

@@ -56,6 +56,8 @@ class Run:
         self.numbers: dict[str, float] = {}  # as they are known now
         self._row: dict[str, float] = {}  # those of the last row of metrics.csv
         self._tally = Tally()  # of the steps' metrics since then
+        if self.processes.agree(resume) != resume:
+            raise TrainingError(f"{folder} is not the same for all processes: use a folder that every machine shares.")
         self._build()
         if resume:
             self._restore()
@@ -262,12 +264,14 @@ class Run:
             }
             with self._told():
                 saving.save_state(self.last_file, self._kinds(), tree, facts)
+        self.processes.wait()
         self.saved_at, self._saved_seconds = self.step, self.seconds
 
     def finish(self) -> Path:
         """The best file, at the end of a run; its last weights, where evaluation never found a best."""
         if self.processes.rank == 0 and not self.best_file.exists():
             self._export()
+        self.processes.wait()
         return self.best_file
 
     def save_stopped(self) -> None:

@@ -1,0 +1,353 @@
+"""The command line, as it is typed."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import toy_app
+from PIL import Image
+
+from apps import _verbs
+from apps._cli import main
+from creative.provenance import read_provenance
+
+ROOT = Path(__file__).resolve().parent.parent
+TOY = [sys.executable, str(ROOT / "tests" / "toy_app.py")]
+CREATIVE = [sys.executable, "-m", "apps"]
+
+
+@dataclass
+class Said:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Creative = Callable[..., Said]
+
+
+@pytest.fixture
+def creative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Creative:
+    """``creative`` with the toy app, in a folder of its own."""
+    found = _verbs.apps()
+    monkeypatch.setattr(_verbs, "apps", lambda: [*found, toy_app.APP])
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: str | Path) -> Said:
+        code = main([str(word) for word in words])
+        caught = capsys.readouterr()
+        assert "Traceback" not in caught.err
+        return Said(code, caught.out, caught.err)
+
+    return call
+
+
+# Help and words -------------------------------------------------------------------------------------------------------
+
+
+def test_help_is_quick_and_loads_no_torch() -> None:
+    code = """
+import sys, time
+began = time.monotonic()
+from apps._cli import main
+for words in ("--help", "style --help", "stile", "style a b --size 3", "style a b", "weights", "--version"):
+    main(words.split())
+loaded = {"torch", "gradio", "torchvision", "diffusers"} & set(sys.modules)
+print(loaded or "light")
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("light\n"), done.stdout[-300:]
+    seconds = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([*CREATIVE, "--help"], cwd=ROOT, capture_output=True, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)  # the processor's time: others may be using it too
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(seconds) < 0.6, seconds
+
+
+def test_overview_lists_every_verb(creative: Creative) -> None:
+    said = creative("--help")
+    assert said.code == 0
+    for name in _verbs.verbs():
+        assert f"  {name} " in said.out
+    assert creative().out == said.out == creative("help").out
+
+
+def test_every_verb_has_help(creative: Creative) -> None:
+    for name, verb in _verbs.verbs().items():
+        said = creative(*name.split(), "--help")
+        assert said.code == 0
+        assert verb.summary[:40] in said.out
+        assert "--device" in said.out
+        assert creative("help", *name.split()).out == said.out
+
+
+def test_help_has_basic_and_advanced_apart(creative: Creative) -> None:
+    text = creative("tint", "--help").out
+    basic, advanced = text.index("--steps"), text.index("--pause")
+    assert text.index(" options") < basic < text.index("advanced options") < advanced < text.index("general options")
+    assert text.startswith("usage: creative tint PHOTO... COLOUR [OPTIONS]\n")
+    assert "--gentle, --no-gentle" in text
+    assert "(1 to 1000; default: 3)" in " ".join(text.split())
+
+
+def test_version(creative: Creative) -> None:
+    assert creative("--version").out == "creative 0.1.0\n"
+
+
+def test_python_m_apps_is_creative() -> None:
+    done = subprocess.run([*CREATIVE, "--version"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("creative ")
+
+
+def test_unknown_words_get_a_near_one(creative: Creative) -> None:
+    for words, near in (
+        (("stile",), "`creative style`"),
+        (("tnit", "a.png", "red"), "`creative tint`"),
+        (("tint", "a", "red", "--stpes", "3"), "--steps"),
+        (("tint", "a", "red", "--no-gentel"), "--no-gentle"),
+        (("grow", "three"), "`creative grow tree`"),
+        (("tint", "a", "reed"), "'red'"),
+    ):
+        said = creative(*words)
+        assert said.code == 2
+        assert said.out == ""
+        assert near in said.err
+        assert len(said.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("tint", "PHOTO and COLOUR are missing; it is `creative tint PHOTO... COLOUR`."),
+        ("tint a.png", "COLOUR is missing (colour of the light)."),
+        ("tint a red --steps", "--steps lacks its value (passes over the picture)."),
+        ("tint a red --steps --gentle", "--steps lacks its value (passes over the picture)."),
+        ("tint a red -o", "-o lacks its value."),
+        ("tint a red --steps 0", "--steps must be at least 1, but is 0 (passes over the picture)."),
+        ("tint a red --steps many", "--steps must be a whole number, but is 'many' (passes over the picture)."),
+        ("tint a red --strength nan", "--strength must be a finite number, but is nan (of the light)."),
+        ("tint a red --curve 1 x", "--curve must be a number, but is 'x' (levels to pass through)."),
+        ("tint a red --device tpu", "--device must be 'auto', 'cpu', 'cuda' or 'mps', but is 'tpu'."),
+        ("tint nothing.png red", "There is no file nothing.png."),
+        ("grow", "creative grow what? There is tree."),
+        ("weights got x", "`creative weights` lists and `creative weights get NAME` downloads; 'got x' is neither."),
+        ("--size 3", "A verb comes first, not --size: `creative --help` lists what there is."),
+    ],
+)
+def test_what_cannot_be_meant_is_one_sentence(creative: Creative, words: str, sentence: str) -> None:
+    said = creative(*words.split())
+    assert said.code == 2
+    assert sentence in said.err
+    assert len(said.err.splitlines()) == 1
+
+
+# Jobs -----------------------------------------------------------------------------------------------------------------
+
+
+def test_the_last_word_is_the_colour(creative: Creative, photo_file: Path, painting_file: Path, tmp_path: Path) -> None:
+    said = creative("tint", photo_file, "--steps", "2", painting_file, "blue", "--no-gentle", "--curve", "1", "2.5")
+    assert said.code == 0
+    assert said.out.splitlines() == ["out/photo-tint.png", "out/painting-tint.png"]
+    assert "2 files: 2 done." in said.err
+    made = read_provenance(tmp_path / "out/painting-tint.png")
+    assert made is not None
+    assert made.settings | {"seed": 0} == {
+        **{"seed": 0, "steps": 2, "strength": 0.5, "gentle": False, "pause": 0.0, "curve": [1.0, 2.5]},
+        "fail": "no",
+    }
+    assert made.result["given"] == {"colour": "blue"}
+
+
+def test_json_is_one_object(creative: Creative, photo_file: Path) -> None:
+    report = creative("tint", photo_file, "red", "--json", "--seed", "5", "-o", "here.jpg").json
+    assert report["output"] == "here.jpg"
+    assert report["settings"]["seed"] == 5
+    assert report["metrics"] == {"light": 1.0}
+    assert report["seconds"] > 0
+    assert report["peak_memory_mb"] > 10
+    assert report["complete"]
+    assert Image.open("here.jpg").format == "JPEG"
+
+
+def test_json_tells_errors_too(creative: Creative) -> None:
+    said = creative("tint", "nothing.png", "red", "--json")
+    assert said.json == {"error": "creative tint: There is no file nothing.png."}
+
+
+def test_done_jobs_are_skipped_and_said_so(creative: Creative, photo_file: Path) -> None:
+    first = creative("tint", photo_file, "red")
+    result = Path(first.out.strip())
+    before = result.stat().st_mtime_ns
+    again = creative("tint", photo_file, "red")
+    assert (again.code, again.out) == (0, first.out)
+    assert "there already" in again.err
+    assert result.stat().st_mtime_ns == before
+    assert creative("tint", photo_file, "red", "--json").json["skipped"]
+    assert creative("tint", photo_file, "red", "--again").out == first.out
+    assert result.stat().st_mtime_ns > before
+
+
+def test_overwriting_is_asked_for_and_said(creative: Creative, photo_file: Path) -> None:
+    creative("tint", photo_file, "red", "-o", "x.png")
+    assert "x.png is replaced." in creative("tint", photo_file, "blue", "-o", "x.png").err
+
+
+def test_a_broken_file_among_many(creative: Creative, photo_file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    photo_file.replace(folder / "a.jpg")
+    (folder / "b.jpg").write_bytes((folder / "a.jpg").read_bytes()[:900])
+    Image.new("RGB", (8, 8)).save(folder / "c.png")
+    (folder / "notes.txt").write_text("no picture")
+    said = creative("tint", folder, "red")
+    assert said.code == 1
+    assert said.out.splitlines() == ["out/a-tint.png", "out/c-tint.png"]
+    assert "b.jpg" in said.err
+    assert "3 files: 2 done, 1 failed." in said.err
+    report = creative("tint", folder, "red", "--json").json
+    assert [one["skipped"] for one in report["results"]] == [True, True]
+    assert [Path(one["file"]).name for one in report["failed"]] == ["b.jpg"]
+
+
+def test_a_wrong_setting_stops_a_batch_at_once(creative: Creative, photo_file: Path, painting_file: Path) -> None:
+    Image.new("L", (3, 3)).save("mask.png")
+    said = creative("tint", photo_file, painting_file, "red", "--mask", "mask.png", "-o", "results")
+    assert said.code != 0
+    assert not Path("results").exists()
+    said = creative("tint", photo_file, painting_file, "red", "-o", "one.png")
+    assert said.code == 2
+    assert "2 results need a folder" in said.err
+
+
+def test_text_is_printed(creative: Creative) -> None:
+    said = creative("say", "--prompt", "Good day", "--times", "1")
+    assert said.out == "Good day\n"
+    assert "Saved in out/say.txt." in said.err
+
+
+def test_quiet_and_progress(creative: Creative, photo_file: Path) -> None:
+    assert creative("tint", photo_file, "red", "--quiet").err == ""
+    assert "1/3" in creative("tint", photo_file, "blue", "--progress").err
+    assert "1/3" not in creative("tint", photo_file, "green").err
+
+
+def test_failures_on_the_way(creative: Creative, photo_file: Path) -> None:
+    told = creative("tint", photo_file, "red", "--fail", "value")
+    assert (told.code, told.err.splitlines()[-1]) == (1, "creative tint: The lamp broke.")
+    fault = creative("tint", photo_file, "red", "--fail", "fault")
+    assert fault.code == 1
+    assert "unexpected KeyError" in fault.err
+    assert "--debug" in fault.err
+    memory = creative("tint", photo_file, "red", "--fail", "memory")
+    assert memory.code == 1
+    assert "not enough memory" in memory.err
+    assert not Path("out").exists()
+
+
+def test_debug_shows_where(
+    photo_file: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = _verbs.apps()
+    monkeypatch.setattr(_verbs, "apps", lambda: [*found, toy_app.APP])
+    monkeypatch.chdir(photo_file.parent)
+    assert main(["tint", str(photo_file), "red", "--fail", "fault", "--debug"]) == 1
+    assert "Traceback" in capfd.readouterr().err
+
+
+def test_weights_are_listed(creative: Creative) -> None:
+    said = creative("weights", "--json").json
+    names = {row["name"]: row for row in said["weights"]}
+    assert names["vgg19"]["url"].startswith("https://")
+    assert names["features"]["licence"] == "MIT"
+    table = creative("weights").out
+    assert all(name in table for name in names)
+    assert all(preset["name"] in table for preset in said["presets"])
+
+
+def test_weights_that_there_are_none(creative: Creative) -> None:
+    said = creative("weights", "get", "vgg18")
+    assert said.code == 2
+    assert "'vgg16'" in said.err or "'vgg19'" in said.err
+
+
+# Other processes ------------------------------------------------------------------------------------------------------
+
+
+def _started(tmp_path: Path, *words: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    return subprocess.Popen(
+        [*TOY, *words], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.mark.parametrize(("number", "times"), [(signal.SIGINT, 1), (signal.SIGINT, 2), (signal.SIGTERM, 1)])
+def test_ctrl_c_keeps_the_last_preview(photo_file: Path, tmp_path: Path, number: int, times: int) -> None:
+    pause = "0.4" if times == 1 else "30"
+    job = _started(tmp_path, "tint", str(photo_file), "red", "--steps", "900", "--pause", pause, "--progress")
+    assert job.stderr is not None
+    said = ""
+    while "1/900" not in said and job.poll() is None:
+        said += job.stderr.read(1)
+    for _ in range(times):
+        time.sleep(0.3)
+        job.send_signal(number)
+    out, err = job.communicate(timeout=20)
+    assert job.returncode == 130
+    assert "the last preview is kept in out/photo-tint-stopped.png" in err
+    assert "Traceback" not in err
+    assert "light off" in err  # the engine cleaned up
+    assert out == "out/photo-tint-stopped.png\n"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["photo-tint-stopped.png"]
+
+
+def test_ctrl_c_leaves_a_training_run_to_go_on(tmp_path: Path) -> None:
+    job = _started(tmp_path, "grow", "tree", "--height", "9", "--pause", "0.5", "--progress")
+    assert job.stderr is not None
+    said = ""
+    while "1/9" not in said and job.poll() is None:
+        said += job.stderr.read(1)
+    job.send_signal(signal.SIGINT)
+    _, err = job.communicate(timeout=20)
+    assert job.returncode == 130
+    assert "Stopped; the same command goes on from what is in out/grow-tree." in err
+    assert (tmp_path / "out/grow-tree/stopped").is_file()
+
+
+def test_two_processes_at_once(photo_file: Path, tmp_path: Path) -> None:
+    jobs = [_started(tmp_path, "tint", str(photo_file), "red", "--seed", str(seed)) for seed in (1, 2)]
+    outs = {job.communicate(timeout=60)[0].strip() for job in jobs}
+    assert outs == {"out/photo-tint.png", "out/photo-tint-2.png"}
+    assert {read_provenance(tmp_path / out).settings["seed"] for out in outs} == {1, 2}  # type: ignore[union-attr]
+
+
+def test_a_reader_that_goes_away(tmp_path: Path) -> None:
+    command = f"{' '.join(TOY)} --help | head -1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.stderr == ""
+
+
+def test_threads_wait_quietly() -> None:
+    code = "import os, sys; sys.argv[1:] = ['--version']; from apps.__main__ import main; main(); "
+    code += "print(os.environ['OMP_WAIT_POLICY'])"
+    quiet = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=quiet, capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("\nPASSIVE\n")

@@ -1,0 +1,70 @@
+"""The demo: offline, on what comes with the suite, one row for each app."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from apps import demo
+from apps._cli import main
+from apps._verbs import verbs
+from creative.images import open_image
+from creative.provenance import read_provenance
+from creative.weights import list_presets
+
+
+def test_the_landscape_is_the_same_each_time_and_worth_painting() -> None:
+    picture = demo.draw_landscape()
+    assert picture.size == (640, 480)
+    assert picture.tobytes() == demo.draw_landscape().tobytes()
+    assert all(high - low > 150 for low, high in picture.getextrema())
+    assert len(picture.resize((64, 48)).getcolors(10_000) or ()) > 1000
+
+
+def test_the_sample_needs_no_scikit_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cat = demo.sample_photo(tmp_path)
+    monkeypatch.setattr(demo, "_bundled_cat", lambda: None)
+    landscape = demo.sample_photo(tmp_path)
+    assert landscape.name == "demo-landscape.png"
+    assert open_image(landscape).size == (640, 480)
+    assert cat.name in {"demo-cat.png", "demo-landscape.png"}
+    mine = tmp_path / "demo-landscape.png"
+    Image.new("RGB", (5, 5)).save(mine)
+    assert open_image(demo.sample_photo(tmp_path)).size == (5, 5)  # what is there is not written over
+
+
+def test_every_row_names_a_verb() -> None:
+    for job in demo.JOBS:
+        assert job.action.verb in verbs()
+        assert job.title
+        assert all("creative " in line or "out/" in line for line in job.next)
+
+
+def test_without_presets_it_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("creative.weights.list_presets", list)
+    monkeypatch.chdir(tmp_path)
+    assert main(["demo"]) == 2
+    assert "There are no style presets" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not list_presets(), reason="no style presets yet")
+def test_it_paints(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    jobs = [dataclasses.replace(job, settings=job.settings.changed(size=64, iterations=(1,))) for job in demo.JOBS]
+    monkeypatch.setattr(demo, "JOBS", jobs)
+    monkeypatch.chdir(tmp_path)
+    assert main(["demo"]) == 0
+    said = capsys.readouterr()
+    result = Path(said.out.strip())
+    assert read_provenance(result) is not None
+    assert f"creative replay {result}" in said.err
+    assert "creative style" in said.err.splitlines()[0]
+    assert main(["demo", "--json", "-o", "elsewhere"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert Path(report["results"][0]["output"]).parent == Path("elsewhere")
+    assert main(["replay", str(result)]) == 0
