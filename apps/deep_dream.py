@@ -15,10 +15,14 @@ from creative.options.deep_dream import (
     DreamZoomInputs,
     DreamZoomSettings,
 )
+from creative.options.feature_visualization import VisualizeInputs, VisualizeSettings
+from creative.options.look_inside import LookInsideInputs, LookInsideSettings
 from creative.progress import Step
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from creative.engines.look_inside import Inside
 
 
 def _guide(inputs: DreamInputs | DreamZoomInputs | DreamVideoInputs) -> Image | None:
@@ -57,6 +61,30 @@ def _along(
     return dream_video(inputs.video, out, settings, guide=_guide(inputs), weights=inputs.network_weights, device=device)
 
 
+def _visualize(inputs: VisualizeInputs, settings: VisualizeSettings, device: str) -> Generator[Step, None, Any]:
+    from creative.engines.feature_visualization import visualize
+
+    return visualize(settings=settings, weights=inputs.network_weights, device=device)
+
+
+def _look_inside(inputs: LookInsideInputs, settings: LookInsideSettings, device: str) -> Generator[Step, None, Any]:
+    from creative.engines.look_inside import look_inside
+    from creative.images import open_image
+
+    photo = open_image(inputs.photo)
+    return _sheet_of(look_inside(photo, settings, weights=inputs.network_weights, device=device))
+
+
+def _sheet_of(looking: Generator[Step, None, Inside]) -> Generator[Step, None, Image]:
+    """Its picture, and a word on how to dream what was seen."""
+    inside = yield from looking
+    seen = inside.layers[-1].channels[0]
+    yield Step(
+        1, 1, message=f"To dream its strongest channel into the photo: creative dream PHOTO --layers {seen.name}"
+    )
+    return inside.sheet
+
+
 APP = App(
     name="deep_dream",
     title="DeepDream",
@@ -88,6 +116,22 @@ APP = App(
             settings=DreamVideoSettings,
             start=_along,
             output="video",
+        ),
+        Action(
+            verb="visualize",
+            title="Visualize",
+            summary="Draw from nothing what a neuron, a channel, a layer or a class of the network looks for.",
+            inputs=VisualizeInputs,
+            settings=VisualizeSettings,
+            start=_visualize,
+        ),
+        Action(
+            verb="inside",
+            title="Look inside",
+            summary="Show what the network sees in a photo: its strongest channels, where, and what it calls it.",
+            inputs=LookInsideInputs,
+            settings=LookInsideSettings,
+            start=_look_inside,
         ),
     ),
 )

@@ -6,7 +6,7 @@ from typing import Literal
 
 import pydantic
 
-from creative.options.objectives import MAX_LENGTH, Layer, Objective, channel_range, parse_objective
+from creative.options.objectives import MAX_LENGTH, Layer, channel_range, parse_objective
 from creative.options.style_transfer import Network
 from creative.settings import Field, Inputs, Settings, WeightsFile
 
@@ -31,7 +31,7 @@ class VisualizeSettings(Settings):
     """What to draw and how."""
 
     objectives: tuple[str, ...] = Field(
-        ("relu4_1",),
+        ("relu5_2",),
         title="What to draw",
         description=(
             "LAYER (a sheet of its channels), LAYER:CHANNEL, LAYER:0-15, LAYER:CHANNEL@X,Y (a neuron), "
@@ -48,9 +48,9 @@ class VisualizeSettings(Settings):
         description="A second objective: a row of pictures leads from the first to it",
     )
     size: int = Field(256, ge=32, le=4096, title="Size", description="Side of each picture, pixels")
-    steps: int = Field(128, ge=1, le=100_000, title="Steps", description="Steps of gradient ascent for each picture")
+    steps: int = Field(64, ge=1, le=100_000, title="Steps", description="Steps of gradient ascent for each picture")
     channels: int = Field(
-        16, ge=1, le=MAX_PICTURES, title="Channels", description="Channels that a sheet of a whole layer shows"
+        9, ge=1, le=MAX_PICTURES, title="Channels", description="Channels that a sheet of a whole layer shows"
     )
     variants: int = Field(
         1, ge=1, le=16, title="Variants", description="Pictures of each objective, from different beginnings"
@@ -90,15 +90,21 @@ class VisualizeSettings(Settings):
     scale: float = Field(
         0.1, ge=0, le=1, step=0.01, title="Scale", description="Most that it is enlarged or shrunk by", advanced=True
     )
-    rotate: float = Field(10, ge=0, le=180, title="Turn", description="Most degrees that it is turned by", advanced=True)
-    pad: int = Field(0, ge=0, le=256, title="Frame", description="Pixels of grey around it while it is drawn", advanced=True)
+    rotate: float = Field(
+        10, ge=0, le=180, title="Turn", description="Most degrees that it is turned by", advanced=True
+    )
+    pad: int = Field(
+        0, ge=0, le=256, title="Frame", description="Pixels of grey around it while it is drawn", advanced=True
+    )
     learning_rate: float = Field(
         0.1, gt=0, le=10, title="Learning rate", description="Step of Adam at the beginning", advanced=True
     )
     columns: int | None = Field(
         None, ge=1, le=MAX_PICTURES, title="Columns", description="Of a sheet; none: about square", advanced=True
     )
-    labels: bool = Field(True, title="Labels", description="Write below each picture of a sheet what it is", advanced=True)
+    labels: bool = Field(
+        True, title="Labels", description="Write below each picture of a sheet what it is", advanced=True
+    )
     batch: int | None = Field(
         None, ge=1, le=MAX_PICTURES, title="Batch", description="Pictures drawn at once; none: by size", advanced=True
     )
@@ -126,10 +132,6 @@ class VisualizeSettings(Settings):
 
     @pydantic.model_validator(mode="after")
     def _fits(self) -> VisualizeSettings:
-        if self.towards is not None and (
-            len(self.objectives) != 1 or channel_range(self.objectives[0]) or isinstance(self.first(), Layer)
-        ):
-            raise ValueError("Towards needs exactly one objective to lead from, such as LAYER:CHANNEL.")
         if self.towards is not None and self.variants > 1:
             raise ValueError("A row of pictures towards a second objective has one variant, so variants must be 1.")
         pictures = self.frames if self.towards is not None else self.num_objectives() * self.variants
@@ -140,16 +142,10 @@ class VisualizeSettings(Settings):
             )
         return self
 
-    def first(self) -> Objective:
-        """The first objective."""
-        return parse_objective(self.objectives[0])
-
     def num_objectives(self) -> int:
         """How many are asked for, at most: a layer may have fewer channels than a sheet has room for."""
         count = 0
         for text in self.objectives:
             listed = channel_range(text)
-            count += (
-                len(listed[1]) if listed else self.channels if isinstance(parse_objective(text), Layer) else 1
-            )
+            count += len(listed[1]) if listed else self.channels if isinstance(parse_objective(text), Layer) else 1
         return count

@@ -3,8 +3,8 @@
     Channel("relu4_1", 17) - 0.5 * Channel("relu3_1", 4)         # in Python
     parse_objective("relu4_1:17 - 0.5 * relu3_1:4")              # the same, from a command line
 
-An objective says nothing about tensors: ``creative.engines.feature_visualization`` measures it. ``str`` of one is its text,
-and the text parsed again is equal to it.
+An objective says nothing about tensors: ``creative.engines.feature_visualization`` measures it. ``str`` of one is its
+text, and the text parsed again is equal to it.
 
     LAYER:CHANNEL            the mean of a channel's map            relu4_1:17
     LAYER:CHANNEL@X,Y        one neuron of it, from 0 to 1          relu4_1:17@0.5,0.5      (@ alone: the middle one)
@@ -196,7 +196,7 @@ def _objective(value: Objective | float) -> Objective:
 
 
 def channel_range(text: str) -> tuple[str, tuple[int, ...]] | None:
-    """``"relu4_1:0-3,7"`` as ``("relu4_1", (0, 1, 2, 3, 7))``: many objectives at once; None where it is no such list."""
+    """``"relu4_1:0-3,7"`` as ``("relu4_1", (0, 1, 2, 3, 7))``: many objectives at once; None where it is no list."""
     match = re.fullmatch(r"\s*([A-Za-z_]\w*)\s*:\s*(\d+(?:-\d+)?(?:\s*,\s*\d+(?:-\d+)?)*)\s*", text)
     if match is None or match[1] == "class" or match[2].isdigit():
         return None

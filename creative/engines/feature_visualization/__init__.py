@@ -1,6 +1,13 @@
 """Feature visualization: what a neuron, a channel, a layer or a class wants to see, drawn from nothing."""
 
-from creative.engines.feature_visualization.measure import Score, check_objectives, likeness, load_network, measure, num_channels
+from creative.engines.feature_visualization.measure import (
+    Score,
+    check_objectives,
+    likeness,
+    load_network,
+    measure,
+    num_channels,
+)
 from creative.engines.feature_visualization.optimizer import Adam, Optimizer
 from creative.engines.feature_visualization.parameterization import FourierPictures, Parameterization, PixelPictures
 from creative.engines.feature_visualization.sheet import sheet

@@ -59,7 +59,7 @@ def measure(objective: Objective, maps: Maps, logits: Tensor | None = None, clas
 
 def _along(map_: Tensor, weights: Sequence[tuple[int, float]]) -> Tensor:
     channels = torch.tensor([channel for channel, _ in weights], device=map_.device)
-    direction = torch.tensor([weight for _, weight in weights], device=map_.device)
+    direction = torch.tensor([weight for _, weight in weights], device=map_.device, dtype=map_.dtype)
     along = torch.einsum("c,chw->hw", direction / direction.norm(), map_[channels])
     cosine = along / (map_.square().sum(0) + 1e-12).sqrt()
     return (along * cosine.clamp(min=0.1)).mean()
@@ -97,7 +97,8 @@ class Score(nn.Module):
     def forward(self, pictures: Tensor) -> Tensor:
         """The values, less what likeness costs."""
         pictures = pictures.to(self.dtype)
-        logits, classes = None, ()
+        logits: Tensor | None = None
+        classes: tuple[str, ...] = ()
         if isinstance(self.network, Classifier):
             maps, logits = self.network.maps_and_logits(pictures)
             logits, classes = logits.float(), self.network.classes

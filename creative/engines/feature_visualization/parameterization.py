@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-# Ours, of 450 photos: the mean colour, and the axes of the colours' variance (the root of their covariance), the longest 1.
+# Ours, of 450 photos: the mean colour; the axes of the colours' variance (the root of their covariance), the longest 1.
 MEAN_COLOUR = (0.495, 0.472, 0.418)
 COLOUR_AXES = ((0.565, 0.189, 0.060), (0.579, 0.012, -0.111), (0.587, -0.194, 0.052))
 
@@ -27,6 +27,9 @@ class Parameterization(nn.Module):
         own: each picture's own parameters, (B, ...).
         common: parameters that all pictures share, (1, ...), or None; they keep related pictures alike.
     """
+
+    axes: Tensor
+    mean: Tensor
 
     def __init__(self, own: Tensor, *, decorrelate: bool = True, common: bool = False) -> None:
         super().__init__()
@@ -100,6 +103,8 @@ class FourierPictures(Parameterization):
         decorrelate: whether colours have independent axes.
         common: whether the pictures share a spectrum besides their own.
     """
+
+    scale: Tensor
 
     def __init__(
         self,

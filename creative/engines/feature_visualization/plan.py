@@ -11,7 +11,7 @@ from creative.engines.feature_visualization.measure import check_objectives, num
 from creative.engines.feature_visualization.sheet import sheet
 from creative.models.features import Classifier, Features
 from creative.options.feature_visualization import VisualizeSettings
-from creative.options.objectives import Channel, Layer, Objective, channel_range, parse_objective
+from creative.options.objectives import Channel, Layer, Objective, ObjectiveError, channel_range, parse_objective
 
 BATCH_PIXELS = 8 * 256 * 256
 """Pixels drawn at once unless the settings say otherwise: more fill the caches of a processor to no gain."""
@@ -44,12 +44,23 @@ class Plan:
 
 
 def asked_for(settings: VisualizeSettings) -> list[Objective]:
-    """The objectives that settings name, lists of channels written out; a ``Layer`` stands for a sheet of its own."""
+    """The objectives that settings name, lists of channels written out; a ``Layer`` stands for a sheet of its own.
+
+    Raises:
+        ObjectiveError: there is something to lead towards, but not one thing to lead from.
+    """
     objectives: list[Objective] = []
     for text in settings.objectives:
         listed = channel_range(text)
         objectives += [Channel(listed[0], one) for one in listed[1]] if listed else [parse_objective(text)]
-    return objectives + ([parse_objective(settings.towards)] if settings.towards is not None else [])
+    if settings.towards is None:
+        return objectives
+    if len(objectives) != 1 or isinstance(objectives[0], Layer):
+        raise ObjectiveError(
+            f"A row towards {settings.towards} leads from one objective, such as LAYER:CHANNEL, "
+            f"not from {', '.join(settings.objectives)}."
+        )
+    return [*objectives, parse_objective(settings.towards)]
 
 
 def make_plan(settings: VisualizeSettings, network: Features | Classifier) -> Plan:

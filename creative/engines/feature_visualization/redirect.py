@@ -46,13 +46,13 @@ class Redirected(TorchFunctionMode):
 
 class _RedirectedReLU(torch.autograd.Function):
     @staticmethod
-    def forward(context: Any, x: Tensor, top: float, mode: Redirected) -> Tensor:  # type: ignore[override]
+    def forward(context: Any, x: Tensor, top: float, mode: Redirected) -> Tensor:
         context.save_for_backward(x)
         context.top, context.mode = top, mode
         return x.clamp(0, top)
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (x,) = context.saved_tensors
         usual = torch.ops.aten.threshold_backward(gradient, x, 0)
         if context.top < float("inf"):

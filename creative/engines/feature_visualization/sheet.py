@@ -59,6 +59,6 @@ def shortened(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
     """The text, or as much of it as is not wider than ``width`` pixels."""
     if font.getlength(text) <= width:
         return text
-    while text and font.getlength(text + "…") > width:
+    while text and font.getlength(text + "...") > width:
         text = text[:-1]
-    return text + "…"
+    return text + "..."

@@ -1,7 +1,7 @@
 """Robustness: a picture that a network still likes when it is moved, scaled, turned and framed shows what it looks for.
 
-Without it, optimisation finds patterns of single pixels that mean nothing to us (Olah et al., Feature Visualization, 2017,
-https://distill.pub/2017/feature-visualization, "transformation robustness"). No transparency is involved anywhere.
+Without it, optimisation finds patterns of single pixels that mean nothing to us (Olah et al., Feature Visualization,
+2017, https://distill.pub/2017/feature-visualization, "transformation robustness"). No transparency is involved.
 
     robust = Transforms([Pad(12), Jitter(8), Scale(0.9, 1.1), Rotate(10), Jitter(4)])
     seen = robust(pictures, generators)      # each picture by its own generator
@@ -86,23 +86,23 @@ class Pad:
 
 @dataclass(frozen=True)
 class Transforms:
-    """Transforms one after another; what lies beyond the edge is filled with the edge's own colour."""
+    """Transforms one after another; what lies beyond the edge is its mirror image."""
 
     steps: Sequence[Transform]
 
     def __call__(self, pictures: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         """The pictures, transformed by every step."""
-        steps = list(self.steps)
-        while steps:
-            matrices = None
-            while steps and isinstance(steps[0], Affine):
-                step = steps.pop(0)
-                drawn = torch.stack([step.matrix(generator) for generator in generators])  # type: ignore[union-attr]
+        matrices: Tensor | None = None
+        for step in self.steps:
+            if isinstance(step, Affine):
+                drawn = torch.stack([step.matrix(generator) for generator in generators])
                 matrices = drawn if matrices is None else matrices @ drawn
+                continue
             if matrices is not None:
-                pictures = _resample(pictures, matrices)
-            if steps:
-                pictures = steps.pop(0)(pictures, generators)
+                pictures, matrices = _resample(pictures, matrices), None
+            pictures = step(pictures, generators)
+        if matrices is not None:
+            pictures = _resample(pictures, matrices)
         return pictures
 
 
@@ -136,4 +136,4 @@ def _resample(pictures: Tensor, matrices: Tensor) -> Tensor:
     theta[:, 0, 1] *= height / width
     theta[:, 1, 0] *= width / height
     grid = F.affine_grid(theta.to(pictures), list(pictures.shape), align_corners=False)
-    return F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
+    return F.grid_sample(pictures, grid, padding_mode="reflection", align_corners=False)

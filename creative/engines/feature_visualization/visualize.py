@@ -1,7 +1,7 @@
 """Feature visualization: gradient ascent on a picture until a network sees in it as much as possible of one thing.
 
-Olah, Mordvintsev, Schubert, Feature Visualization, 2017, https://distill.pub/2017/feature-visualization. Four parts that
-go with one another in any combination, and one loop:
+Olah, Mordvintsev, Schubert, Feature Visualization, 2017, https://distill.pub/2017/feature-visualization. Four parts
+that go with one another in any combination, and one loop:
 
     pictures = FourierPictures([random_generator(0)], 224, 224)                                  # parameterisation
     score = Score([Channel("relu4_1", 17)], load_features(layers=["relu4_1"]))                   # objective
@@ -37,7 +37,7 @@ from creative.progress import Step
 from creative.provenance import describe_run
 
 REDIRECTED_STEPS = 16
-"""First steps, a quarter of all at most, in which a picture that excites nothing yet is helped on."""
+"""First steps, half of all at most, in which a picture that excites nothing yet is helped on."""
 
 
 def ascend(
@@ -63,7 +63,7 @@ def ascend(
     """
     generators = generators or [random_generator(0) for _ in score.objectives]
     rates = [group["lr"] for group in optimizer.param_groups]
-    redirected_until = min(REDIRECTED_STEPS, steps // 4)
+    redirected_until = min(REDIRECTED_STEPS, steps // 2)
     redirected = Redirected()
     for done in range(steps):
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
@@ -84,7 +84,7 @@ def ascend(
 
 def visualize(
     objectives: str | Objective | Sequence[str | Objective] | None = None,
-    settings: VisualizeSettings = VisualizeSettings(),
+    settings: VisualizeSettings = VisualizeSettings(),  # noqa: B008 (frozen)
     *,
     weights: str | Path | None = None,
     device: str | None = None,
@@ -175,8 +175,10 @@ def _drawing(
             generators=[random_generator(seed) for seed in seeds],
         )
 
-        def so_far(pictures: Parameterization = pictures) -> Image.Image:
-            return planned.arrange([*finished, *_images(pictures)])
+        def so_far(
+            before: Sequence[Image.Image] = tuple(finished), pictures: Parameterization = pictures
+        ) -> Image.Image:
+            return planned.arrange([*before, *_images(pictures)])
 
         for step in engine:
             yield Step(number * settings.steps + step.done, total, step.metrics, so_far)
