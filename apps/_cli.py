@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import itertools
 import os
 import re
 import shutil
@@ -44,6 +45,8 @@ def parse(verb: Verb, words: Sequence[str]) -> tuple[Any, Any, Options]:
         )
     except SystemExit:
         raise UsageError(_lacking(verb, words)) from None
+    if bare := _bare(verb, words):
+        raise UsageError(bare)
     for word in unknown:
         if word.startswith("-") and word != "-":
             raise UsageError(_unknown_flag(verb, word))
@@ -171,6 +174,10 @@ def _positional(verb: Verb, words: list[str]) -> dict[str, Any]:
 
 
 def _check_given(verb: Verb, values: dict[str, Any]) -> None:
+    for _, entry in _fields(verb):
+        given = values.get(entry.name)
+        if (entry.file is not None or entry.type is Path) and "" in (given if isinstance(given, tuple) else (given,)):
+            raise UsageError(f"{_word(entry).strip('[].') if entry.positional else _flag(entry)} is an empty name.")
     missing = [entry for _, entry in _fields(verb) if entry.required and values.get(entry.name) in (None, ())]
     names = [_word(entry).rstrip(".") if entry.positional else _flag(entry) for entry in missing]
     if len(missing) == 1:
@@ -230,18 +237,22 @@ def _unknown_flag(verb: Verb, word: str) -> str:
 
 
 def _lacking(verb: Verb, words: Sequence[str]) -> str:
-    """Why tyro could not read the words: a flag without its value, or a value where none goes."""
-    flags = dict(_flags(verb)) | {"-o": None}
-    for word, following in zip(words, [*words[1:], "--"], strict=True):
+    """Why tyro could not read the words."""
+    said = _bare(verb, words)
+    return said or f"`creative {verb.name} {' '.join(words)}` cannot be understood; --help says what can."
+
+
+def _bare(verb: Verb, words: Sequence[str]) -> str | None:
+    """What there is to say about a flag without its value, or with one where none goes."""
+    flags: dict[str, Description | None] = {**_flags(verb), "-o": None}
+    for word, following in itertools.pairwise([*words, "--"]):
         name, _, value = word.replace("_", "-").partition("=")
         entry = flags.get(name)
         if entry is not None and entry.type is bool and value:
-            return f"{name} takes no value: it is {name} or --no-{name[2:]}."
+            return f"{name} takes no value."
         if name in flags and not value and (entry is None or entry.type is not bool) and following.startswith("--"):
             return f"{name} lacks its value{f' ({_lowered(entry.description)})' if entry else ''}."
-    return (
-        f"`creative {verb.name} {' '.join(words)}` cannot be understood; `creative {verb.name} --help` says what can."
-    )
+    return None
 
 
 # Help ---------------------------------------------------------------------------------------------------------------

@@ -29,8 +29,11 @@ class OutputError(ValueError):
 # What goes in -------------------------------------------------------------------------------------------------------
 
 
-def files(inputs: Inputs) -> dict[str, list[Path]]:
+def files(inputs: Inputs, *, folders: str | None = None) -> dict[str, list[Path]]:
     """The files that the inputs name, by field; a style's preset is a file as well.
+
+    Args:
+        folders: a field where a folder may stand for its files.
 
     Raises:
         ValueError: one of them is not there, or is a folder where a file is wanted.
@@ -41,7 +44,8 @@ def files(inputs: Inputs) -> dict[str, list[Path]]:
         if entry.file is None or value is None or value == ():
             continue
         values = value if entry.many else (value,)
-        found[entry.name] = [_style(one) if entry.file == "style" else _file(Path(one), entry.file) for one in values]
+        kind = "any" if entry.name == folders else entry.file
+        found[entry.name] = [_style(one) if kind == "style" else _file(Path(one), kind) for one in values]
     return found
 
 
@@ -60,11 +64,13 @@ def _style(name: str) -> Path:
 
 
 def _file(path: Path, kind: str) -> Path:
+    if path.parts and path.parts[0] in {"http:", "https:"}:
+        raise SettingsError(f"{path.name} is on the web, and nothing is fetched from there: download it first.")
     if not path.exists():
         raise SettingsError(f"There is no {'folder' if kind == 'folder' else 'file'} {path}.")
     if kind == "folder" and not path.is_dir():
         raise SettingsError(f"{path} is not a folder.")
-    if kind != "folder" and path.is_dir():
+    if kind not in {"folder", "any"} and path.is_dir():
         raise SettingsError(f"{path} is a folder, where a file is expected.")
     if kind != "folder" and not os.access(path, os.R_OK):
         raise SettingsError(f"{path} cannot be read: you have no permission to.")

@@ -128,14 +128,18 @@ def follow(
     safe = [False]
     with contextlib.closing(job), _interrupts(screen, safe) as came:
         try:
-            while True:
-                step = next(job)
-                screen.step(step, title)
-                safe[0] = step.done > 0 and (saves or step.preview is not None)
-                if came or (stop_at is not None and step.done >= stop_at):
-                    job.throw(KeyboardInterrupt)
+            try:
+                while True:
+                    step = next(job)
+                    safe[0] = step.done > 0 and (saves or step.preview is not None)
+                    screen.step(step, title)
+                    if came or (stop_at is not None and step.done >= stop_at):
+                        raise KeyboardInterrupt
+            except KeyboardInterrupt:
+                job.throw(KeyboardInterrupt)  # where it has not been through the job yet
+                raise
         except StopIteration as end:
-            if came and not end.value.complete:
+            if not end.value.complete and (came or stop_at is None):
                 raise Stopped(end.value) from None
             return end.value
         except KeyboardInterrupt:
@@ -187,8 +191,8 @@ def _jobs(action: Action, inputs: Inputs) -> list[Inputs]:
         return [inputs]
     from creative.images import picture_files
 
+    results.files(inputs, folders=action.batch)
     every = inputs.changed(**{action.batch: tuple(picture_files(getattr(inputs, action.batch)))})
-    results.files(every)
     return [every.changed(**{action.batch: (path,)}) for path in getattr(every, action.batch)]
 
 

@@ -13,7 +13,9 @@ import contextlib
 import html
 import logging
 import os
+import signal
 import socket
+import sys
 import threading
 import time
 import warnings
@@ -128,6 +130,8 @@ def serve(
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
             await super().shutdown(sockets)
 
+    with contextlib.suppress(ValueError):  # not on the main thread
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that what was uploaded is cleared away at the end
     with contextlib.suppress(KeyboardInterrupt):
         Server(config).run(sockets=[listener])
 

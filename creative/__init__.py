@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from creative.options.style_transfer import StylizeSettings
     from creative.progress import Step, run
     from creative.settings import Settings, SettingsError
+    from creative.style_presets import load_preset
 
 __version__ = "0.1.0"
 
@@ -26,6 +27,7 @@ __all__ = [
     "Step",
     "StylizeSettings",
     "__version__",
+    "load_preset",
     "open_image",
     "run",
     "save_image",
@@ -37,6 +39,7 @@ _HOMES = {
     "SettingsError": "creative.settings",
     "Step": "creative.progress",
     "StylizeSettings": "creative.options.style_transfer",
+    "load_preset": "creative.style_presets",
     "open_image": "creative.images",
     "run": "creative.progress",
     "save_image": "creative.images",

@@ -148,6 +148,8 @@ def test_unknown_words_get_a_near_one(creative: Creative) -> None:
         ("tint a red --curve 1 x", "--curve must be a number, but is 'x' (levels to pass through)."),
         ("tint a red --device tpu", "--device must be 'auto', 'cpu', 'cuda' or 'mps', but is 'tpu'."),
         ("tint nothing.png red", "There is no file nothing.png."),
+        ("tint a red --curve --steps 2", "--curve lacks its value (levels to pass through)."),
+        ("tint https://example.org/cat.jpg red", "cat.jpg is on the web, and nothing is fetched from there"),
         ("grow", "creative grow what? There is tree."),
         ("weights got x", "`creative weights` lists and `creative weights get NAME` downloads; 'got x' is neither."),
         ("--size 3", "A verb comes first, not --size: `creative --help` lists what there is."),
@@ -158,6 +160,11 @@ def test_what_cannot_be_meant_is_one_sentence(creative: Creative, words: str, se
     assert said.code == 2
     assert sentence in said.err
     assert len(said.err.splitlines()) == 1
+
+
+def test_empty_names(creative: Creative) -> None:
+    assert "PHOTO is an empty name." in creative("tint", "", "red").err
+    assert "--mask is an empty name." in creative("tint", "a", "red", "--mask", "").err
 
 
 # Jobs -----------------------------------------------------------------------------------------------------------------

@@ -36,7 +36,9 @@ class Site:
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("studio")
+    (folder / "tmp").mkdir()
     quiet = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "CREATIVE_CACHE": str(folder / "cache")}
+    quiet["TMPDIR"] = str(folder / "tmp")
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, str(ROOT / "tests/e2e/toy.py"), str(folder / "out"), "0"],
@@ -49,7 +51,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         port = said.split("http://localhost:")[1].split()[0]
         yield Site(f"http://127.0.0.1:{port}", folder / "out")
         process.terminate()
-        assert process.wait(10) is not None
+        assert process.wait(20) == 0
+    assert not list((folder / "tmp").glob("creative-site-*")), "uploads were left behind"
     said = (folder / "log").read_text()
     refused = said.count("InvalidPathError: Cannot move")  # by gradio, of a file that nobody uploaded
     assert said.count("Traceback") == refused, said
