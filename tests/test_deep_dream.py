@@ -111,6 +111,21 @@ def test_tiles_give_the_gradient_of_the_whole(kind: str, network: str, layers: t
     assert goal.value == pytest.approx(value, rel=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("network", "layer"),
+    [
+        ("vgg16", "relu3_1"), ("googlenet", "inception3b"), ("inception_v3", "mixed5b"), ("resnet50", "layer2_1"),
+        ("mobilenet_v2", "block5"),
+    ],
+)  # fmt: skip
+def test_tiles_see_far_enough_with_every_kind_of_network(network: str, layer: str) -> None:
+    goal = Objective(untrained_features(network, layers=(layer,)).double(), [Part(layer, (), 1.0)])
+    at = picture(120, 112).double()
+    whole = goal.gradient(at)
+    assert goal.halo < 112
+    assert (goal.gradient(at, tile=32) - whole).abs().max() < 1e-9 * whole.abs().max()
+
+
 def test_tiles_agree_in_single_precision_too() -> None:
     features = untrained_features("bundled", layers=("relu4_1",))
     goal, at = Objective(features, [Part("relu4_1", (), 1.0)]), picture(200, 160)

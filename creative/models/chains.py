@@ -150,6 +150,36 @@ def geometry(chain: Iterable[tuple[str, nn.Module]], layers: Sequence[str]) -> t
     return strides, fields
 
 
+def margins(chain: Iterable[tuple[str, nn.Module]], layers: Sequence[str]) -> dict[str, int]:
+    """How far beyond a part of the picture the values of some layers see that lie in it, in pixels of the picture.
+
+    A value lies where its stride puts it, counted from the picture's corner. With padding, this is about half the
+    receptive field; without, a value sees to one side only.
+    """
+    found, stride, sides = {}, 1, [(0, 0), (0, 0)]  # before and behind a value's own pixel
+    for name, module in chain:
+        for axis in (0, 1):
+            field, _ = _extent(module, axis)
+            padding = _padding(module, axis)
+            before, behind = sides[axis]
+            sides[axis] = before + padding * stride, behind + (field - 1 - padding) * stride
+        stride *= _extent(module, 0)[1]
+        if name in layers:
+            found[name] = max(max(before, behind - stride + 1) for before, behind in sides)
+    return found
+
+
+def _padding(module: nn.Module, axis: int) -> int:
+    """How many values of a module's input come before the first that one of its outputs is named by."""
+    if hasattr(module, "kernel_size"):
+        return _along(axis, getattr(module, "padding", 0))
+    widest = max(_paths(module), key=lambda path: _compose(path, axis)[0], default=[])
+    padding, stride = 0, 1
+    for part in widest:
+        padding, stride = padding + _padding(part, axis) * stride, stride * _extent(part, axis)[1]
+    return padding
+
+
 def _extent(module: nn.Module, axis: int) -> tuple[int, int]:
     """What one output value of a module sees along an axis, and its step, in values of the module's input."""
     if hasattr(module, "kernel_size"):

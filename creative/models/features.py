@@ -142,7 +142,8 @@ class Features(nn.Module):
         return bisect.bisect_left(range(1024), True, lo=1, key=self._goes_through)
 
     def _goes_through(self, size: int) -> bool:
-        x = torch.zeros(1, 3, size, size, device="meta")  # shapes only: real maps of so many sizes would cost 60 MB
+        # Shapes only: real maps of so many sizes would cost 60 MB.
+        x = torch.zeros(1, 3, size, size, dtype=self.scale.dtype, device="meta")
         try:
             for module in self.chain.values():
                 shapes = {name: tensor.to("meta") for name, tensor in module.state_dict().items()}

@@ -14,7 +14,7 @@ from creative.options.features import BUNDLED, LAYERS
 from creative.options.style_transfer import Network
 from creative.settings import Field, Inputs, MaskFile, PictureFile, Settings, VideoFile, WeightsFile
 
-LookName = Literal["creatures", "eyes", "swirls", "brushwork", "filigree"]
+LookName = Literal["creatures", "heads", "eyes", "swirls", "brushwork", "filigree"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,12 @@ class Look:
 
 
 LOOKS: dict[LookName, Look] = {
-    "creatures": Look(("relu5_1",), 0.85, 5, 1.4, 12, 0.02, 1.0),
-    "eyes": Look(("relu4_3",), 0.7, 5, 1.4, 12, 0.02, 0.7),
-    "swirls": Look(("relu4_1",), 0.55, 5, 1.4, 10, 0.02, 0.7),
-    "brushwork": Look(("relu3_3",), 0.4, 4, 1.4, 10, 0.02, 0.5),
-    "filigree": Look(("relu2_2",), 0.2, 4, 1.4, 10, 0.02, 0.3),
+    "creatures": Look(("relu5_2",), 1.0, 5, 1.4, 12, 0.018, 0.7),
+    "heads": Look(("relu5_1",), 0.85, 5, 1.4, 12, 0.018, 0.7),
+    "eyes": Look(("relu4_3",), 0.7, 5, 1.4, 10, 0.016, 0.7),
+    "swirls": Look(("relu4_1",), 0.55, 5, 1.4, 10, 0.011, 0.6),
+    "brushwork": Look(("relu3_3",), 0.4, 4, 1.4, 10, 0.008, 0.5),
+    "filigree": Look(("relu2_2",), 0.2, 4, 1.4, 8, 0.006, 0.3),
 }
 
 _WEIGHTS = Field(

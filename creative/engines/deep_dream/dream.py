@@ -31,7 +31,7 @@ LEAST_SIDE = 48
 """Pixels that the shorter side of an octave has at least, if the look chooses how many octaves there are."""
 WHOLE = 1_500_000
 """Pixels of a picture up to which its gradient is computed at once, if nobody says otherwise."""
-TILE = 640
+TILE = 512
 """Side in pixels of the tiles for larger ones."""
 GUIDE_SIDE = 256
 LUMA = (0.299, 0.587, 0.114)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from creative.device import autocast
 from creative.images import Tile, tiles
+from creative.models.chains import margins
 from creative.models.features import Classifier, Features
 from creative.options.deep_dream import Part
 
@@ -65,8 +66,8 @@ class Objective:
         self.classifier, self.subject = classifier, subject
         self.device = features.scale.device
         self.multiple = max(features.strides.values())
-        field = max(features.receptive_fields.values())
-        self.halo = -(-field // self.multiple) * self.multiple
+        margin = max(margins(features.chain.items(), features.layers).values())
+        self.halo = -(-margin // self.multiple) * self.multiple
         self.scales = torch.ones(len(self.parts) + (subject is not None), device=self.device)
         self.value = 0.0
         self._check_channels()
