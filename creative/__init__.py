@@ -12,6 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from creative.engines.feature_visualization import visualize
+    from creative.engines.look_inside import look_inside
     from creative.engines.style_transfer import stylize
     from creative.images import open_image, save_image
     from creative.options.style_transfer import StylizeSettings
@@ -28,10 +30,12 @@ __all__ = [
     "StylizeSettings",
     "__version__",
     "load_preset",
+    "look_inside",
     "open_image",
     "run",
     "save_image",
     "stylize",
+    "visualize",
 ]
 
 _HOMES = {
@@ -40,10 +44,12 @@ _HOMES = {
     "Step": "creative.progress",
     "StylizeSettings": "creative.options.style_transfer",
     "load_preset": "creative.style_presets",
+    "look_inside": "creative.engines.look_inside",
     "open_image": "creative.images",
     "run": "creative.progress",
     "save_image": "creative.images",
     "stylize": "creative.engines.style_transfer",
+    "visualize": "creative.engines.feature_visualization",
 }
 
 

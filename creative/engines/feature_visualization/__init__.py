@@ -1,5 +1,6 @@
 """Feature visualization: what a neuron, a channel, a layer or a class wants to see, drawn from nothing."""
 
+from creative.engines.feature_visualization.drawing import Drawn, ascend, draw, visualize
 from creative.engines.feature_visualization.measure import (
     Score,
     check_objectives,
@@ -21,7 +22,6 @@ from creative.engines.feature_visualization.transforms import (
     Transforms,
     robust_transforms,
 )
-from creative.engines.feature_visualization.visualize import Drawn, ascend, draw, visualize
 
 __all__ = [
     "Adam",
