@@ -10,6 +10,8 @@ from torch import Tensor
 
 BANDS = 4
 """Bands of frequencies that ``bands`` tells apart."""
+STRIP = 512
+"""Pixels across of the strips that are blurred at once."""
 _LEAST = 1e-12
 
 
@@ -21,9 +23,11 @@ def smoothed(gradient: Tensor, deviation: float) -> Tensor:
     places = torch.arange(-radius, radius + 1, device=gradient.device, dtype=gradient.dtype)
     kernel = torch.exp(-0.5 * (places / deviation) ** 2)
     kernel = (kernel / kernel.sum()).view(1, 1, 1, -1)
-    for channel in gradient.split(1, 1):  # one at a time, for the sake of memory
-        wide = F.conv2d(F.pad(channel, (radius, radius, 0, 0), mode="reflect"), kernel)
-        channel.copy_(F.conv2d(F.pad(wide, (0, 0, radius, radius), mode="reflect"), kernel.mT))
+    for channel in gradient.split(1, 1):  # in strips, since such a convolution takes many times the memory of its input
+        for rows in channel.split(STRIP, 2):
+            rows.copy_(F.conv2d(F.pad(rows, (radius, radius, 0, 0), mode="reflect"), kernel))
+        for columns in channel.split(STRIP, 3):
+            columns.copy_(F.conv2d(F.pad(columns, (0, 0, radius, radius), mode="reflect"), kernel.mT))
     return gradient
 
 
