@@ -35,7 +35,7 @@ class Action:
             argument says where to; that engine writes it by itself and returns its path.
         output: what the result is.
         batch: the input field whose many files are separate jobs (a folder stands for its pictures), or None.
-        examples: rows of inputs that a page offers to click.
+        examples: makes, in a folder, what a page offers to click: by title, the values of some inputs.
         page: whether the action has a form on its app's page (training on a server may not).
         place: from inputs and settings, where a model or a folder goes when nobody says; None for ``out/`` and a name
             made of the inputs'.
@@ -49,7 +49,7 @@ class Action:
     start: Callable[..., Generator[Step, None, Any]]
     output: OutputKind = "image"
     batch: str | None = None
-    examples: tuple[Mapping[str, Any], ...] = ()
+    examples: Callable[[Path], Mapping[str, Mapping[str, Any]]] | None = None
     page: bool = True
     place: Callable[[Any, Any], Path] | None = None
 

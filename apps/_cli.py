@@ -41,7 +41,11 @@ def parse(verb: Verb, words: Sequence[str]) -> tuple[Any, Any, Options]:
     call = _call_class(verb, [("words_without_flag", "WORD...", "")])
     try:
         found, unknown = tyro.cli(
-            call, prog=f"creative {verb.name}", args=list(words), return_unknown_args=True, console_outputs=False
+            call,
+            prog=f"creative {verb.name}",
+            args=_gathered(verb, words),
+            return_unknown_args=True,
+            console_outputs=False,
         )
     except SystemExit:
         raise UsageError(_lacking(verb, words)) from None
@@ -221,6 +225,27 @@ def _as_flags(message: str, record: type[Record]) -> str:
 
 def _flag(entry: Description) -> str:
     return "--" + entry.name.replace("json_report", "json").replace("_", "-")
+
+
+def _gathered(verb: Verb, words: Sequence[str]) -> list[str]:
+    """``--input A --input B`` as ``--input A B``, which tyro would take for B alone."""
+    many = {flag for flag, entry in _flags(verb).items() if entry.many}
+    values: dict[str, list[str]] = {}
+    others: list[str] = []
+    into = others
+    for word in words:
+        flag, has_value, value = word.partition("=")
+        flag = flag.replace("_", "-")
+        if flag in many:
+            into = values.setdefault(flag, [])
+            if has_value:
+                into.append(value)
+                into = others
+        else:
+            if word.startswith("--") or word == "-o":
+                into = others
+            into.append(word)
+    return others + [word for flag, given in values.items() for word in (flag, *given)]
 
 
 def _flags(verb: Verb) -> dict[str, Description]:

@@ -284,6 +284,7 @@ class _Form:
         self.action, self.output = action, output
         with gr.Row(elem_classes="desk"):
             with gr.Column(scale=4, min_width=320, elem_classes="form"):
+                examples = gr.Row(elem_classes="examples", visible=action.examples is not None)
                 self.inputs = self._fields(action.inputs, advanced=False)
                 self.settings = self._fields(action.settings, advanced=False)
                 with gr.Accordion("More settings", open=False, elem_classes="advanced") as more:
@@ -312,6 +313,8 @@ class _Form:
                     self.download = gr.DownloadButton("Download", size="md", elem_classes="download")
                 with gr.Accordion("How it was made", open=False, elem_classes="made"):
                     self.made = gr.JSON(show_label=False, container=False, max_height=400)
+        with examples:
+            self._offer_examples()
         self.outputs = {
             "status": self.status, "preview": self.preview, "video": self.video, "pair": self.pair, "text": self.text,
             "download": self.download, "made": self.made,
@@ -330,6 +333,25 @@ class _Form:
             for field in describe(record)
             if field.advanced is advanced
         ]
+
+    def _offer_examples(self) -> None:
+        """A button for each example, which puts its values into the form."""
+        if self.action.examples is None:
+            return
+        gr.HTML("<p>No picture at hand? Try one of these.</p>")
+        for title, values in self.action.examples(SITE / "examples").items():
+            filled = {
+                widget.components[0]: str(value) if isinstance(value, Path) else widget.write(value)[0]
+                for widget in self.inputs
+                if (value := values.get(widget.field.name)) is not None
+            }
+            picture = next((value for value in values.values() if isinstance(value, Path)), None)
+            icon = thumbnail(picture, SITE, side=96) if picture is not None else None
+            button = gr.Button(title, icon=icon, size="sm", min_width=0, elem_classes="example")
+            button.click(
+                lambda filled=filled: filled, None, list(filled),
+                api_visibility="private", show_progress="hidden", queue=False,
+            )  # fmt: skip
 
     @property
     def widgets(self) -> list[Widget]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import html
 import threading
-import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from apps._pace import Pace, span
 from creative.progress import Step
 
 
@@ -96,56 +96,6 @@ RUNNING = Running()
 """The jobs of every page of this process."""
 
 
-@dataclass
-class Pace:
-    """How fast a job goes, and when a look at it is due."""
-
-    started: float = field(default_factory=time.monotonic)
-    step_seconds: float | None = None
-    _last: tuple[int, float] | None = None
-    _looked: float = 0.0
-
-    def seen(self, step: Step) -> None:
-        """Take note of a step."""
-        now = time.monotonic()
-        if self._last is not None and step.done > self._last[0]:
-            took = (now - self._last[1]) / (step.done - self._last[0])
-            self.step_seconds = took if self.step_seconds is None else 0.8 * self.step_seconds + 0.2 * took
-        if self._last is None or step.done != self._last[0]:
-            self._last = (step.done, now)
-
-    @property
-    def seconds(self) -> float:
-        """Since the start."""
-        return time.monotonic() - self.started
-
-    def left(self, step: Step) -> float | None:
-        """Seconds to the end, as far as one can tell."""
-        if self.step_seconds is None or step.total is None:
-            return None
-        return max(0.0, (step.total - step.done) * self.step_seconds)
-
-    def due(self, every: float) -> bool:
-        """Whether the last look is at least ``every`` seconds ago; if so, this is the next one."""
-        now = time.monotonic()
-        if now - self._looked < every:
-            return False
-        self._looked = now
-        return True
-
-
-def span(seconds: float) -> str:
-    """``75`` as ``1 min 15 s``."""
-    if seconds < 9.95:
-        return f"{max(0.0, seconds):.1f} s"
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
 def figures(metrics: Mapping[str, float]) -> list[str]:
     """The metrics worth a glance, at most three."""
     return [f"{name.replace('_', ' ')} {value:.3g}" for name, value in list(metrics.items())[:3]]
@@ -181,7 +131,7 @@ def working(step: Step, pace: Pace, messages: tuple[str, ...] = ()) -> str:
     if left is not None:
         parts.append(f"about {span(left)} left" if left >= 9.95 else "a few seconds left")
     parts += figures(step.metrics)
-    return line("working", parts, done=step.done / step.total if step.total else None, messages=messages)
+    return line("working", parts, done=step.share, messages=messages)
 
 
 def waiting(before: int) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 from apps import _results as results
 from apps._app import Action, Saved, perform
+from apps._pace import Pace, span
 from creative.progress import Step
 from creative.settings import Inputs, Settings
 
@@ -39,6 +40,7 @@ class Screen:
     """Whether there is a bar."""
     quiet: bool = False
     _bar: Any = None
+    _pace: Pace = field(default_factory=Pace)
     _unit: str = field(default="step")
 
     @classmethod
@@ -55,18 +57,14 @@ class Screen:
         if self._bar is None:
             from tqdm import tqdm
 
-            form = "{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} {elapsed}, {remaining} left{postfix}"
-            open_ended = "{desc} {n_fmt} steps, {elapsed}{postfix}"
             self._bar = tqdm(
-                total=step.total, desc=title, bar_format=form if step.total else open_ended, file=sys.stderr,
-                dynamic_ncols=True, leave=False, mininterval=0.1, smoothing=0.1,
+                total=step.total, desc=title, bar_format=_bar_format(step), file=sys.stderr,
+                dynamic_ncols=True, leave=False, mininterval=0.1,
             )  # fmt: skip
         bar = self._bar
-        if step.total is not None and step.total != bar.total:
-            bar.total = step.total
-            bar.bar_format = (
-                "{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} {elapsed}, {remaining} left{postfix}"
-            )
+        self._pace.seen(step)
+        left = self._pace.left(step)
+        bar.bar_format, bar.total = _bar_format(step, left), step.total
         if step.metrics:
             bar.set_postfix_str("  ".join(f"{k} {v:.4g}" for k, v in list(step.metrics.items())[:3]), refresh=False)
         bar.update(step.done - bar.n)
@@ -86,7 +84,15 @@ class Screen:
         """The bar goes away."""
         if self._bar is not None:
             self._bar.close()
-            self._bar = None
+            self._bar, self._pace = None, Pace()
+
+
+def _bar_format(step: Step, left: float | None = None) -> str:
+    """tqdm's, with our own estimate of the time left: it knows of steps that are not all as long."""
+    if step.total is None:
+        return "{desc} {n_fmt} steps, {elapsed}{postfix}"
+    told = f", {span(left)} left" if left is not None else ""
+    return f"{{desc}} {step.share or 0:4.0%} |{{bar}}| {{n_fmt}}/{{total_fmt}} {{elapsed}}{told}{{postfix}}"
 
 
 @contextlib.contextmanager

@@ -16,7 +16,8 @@ from PIL import Image
 from apps import _app
 from apps._app import Action, Saved
 from apps._gallery import pair, save_jpeg, served
-from apps._jobs import MACHINE, RUNNING, Pace, figures, line, span, waiting, working
+from apps._jobs import MACHINE, RUNNING, figures, line, waiting, working
+from apps._pace import Pace, span
 from creative.progress import Step
 from creative.provenance import read_provenance
 from creative.settings import Inputs, Settings, describe

@@ -74,6 +74,12 @@ def _saving(engine: Generator[Step, None, Preset], out: Path) -> Generator[Step,
     return saved
 
 
+def _photos_to_try(folder: Path) -> dict[str, dict[str, Any]]:
+    from apps._samples import sample_photo, sample_titles
+
+    return {title: {"photo": sample_photo(title, folder / f"{title.lower()}.png")} for title in sample_titles()}
+
+
 def _place_of_preset(inputs: PresetInputs, settings: PresetSettings) -> Path:
     from creative.weights import own_presets_folder
 
@@ -93,6 +99,7 @@ APP = App(
             settings=StylizeSettings,
             start=_paint,
             batch="photo",
+            examples=_photos_to_try,
         ),
         Action(
             verb="texture",

@@ -31,6 +31,7 @@ class Step:
         preview: makes what the result would be now (a picture, a text); valid until the engine is resumed, so whoever
             watches decides how often a preview is worth its price.
         message: what a person should be told (a file skipped, a value adjusted); the library itself never prints.
+        fraction: how much of the whole work is done, 0 to 1; said only where steps are not all as long.
     """
 
     done: int
@@ -38,6 +39,14 @@ class Step:
     metrics: Mapping[str, float] = field(default_factory=dict)
     preview: Callable[[], Any] | None = None
     message: str | None = None
+    fraction: float | None = None
+
+    @property
+    def share(self) -> float | None:
+        """How much of the whole work is done, 0 to 1, as far as anybody can tell."""
+        if self.fraction is not None:
+            return self.fraction
+        return min(1.0, self.done / self.total) if self.total else None
 
 
 Engine = Generator[Step, None, Result]

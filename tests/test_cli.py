@@ -184,6 +184,12 @@ def test_the_last_word_is_the_colour(creative: Creative, photo_file: Path, paint
     assert made.result["given"] == {"colour": "blue"}
 
 
+@pytest.mark.parametrize("words", ["--curve 1 2 3", "--curve 1 --curve 2 3", "--curve=1 --gentle --curve 2 --curve=3"])
+def test_a_flag_of_many_values_may_come_again(creative: Creative, photo_file: Path, words: str) -> None:
+    said = creative("tint", photo_file, "red", *words.split(), "--json")
+    assert said.json["settings"]["curve"] == [1, 2, 3]
+
+
 def test_json_is_one_object(creative: Creative, photo_file: Path) -> None:
     report = creative("tint", photo_file, "red", "--json", "--seed", "5", "-o", "here.jpg").json
     assert report["output"] == "here.jpg"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from apps import demo
+from apps import _samples, demo
 from apps._cli import main
 from apps._verbs import verbs
 from creative.images import open_image
@@ -18,23 +18,21 @@ from creative.weights import list_presets
 
 
 def test_the_landscape_is_the_same_each_time_and_worth_painting() -> None:
-    picture = demo.draw_landscape()
+    picture = _samples.draw_landscape()
     assert picture.size == (640, 480)
-    assert picture.tobytes() == demo.draw_landscape().tobytes()
+    assert picture.tobytes() == _samples.draw_landscape().tobytes()
     assert all(high - low > 150 for low, high in picture.getextrema())
     assert len(picture.resize((64, 48)).getcolors(10_000) or ()) > 1000
 
 
-def test_the_sample_needs_no_scikit_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cat = demo.sample_photo(tmp_path)
-    monkeypatch.setattr(demo, "_bundled_cat", lambda: None)
-    landscape = demo.sample_photo(tmp_path)
-    assert landscape.name == "demo-landscape.png"
-    assert open_image(landscape).size == (640, 480)
-    assert cat.name in {"demo-cat.png", "demo-landscape.png"}
-    mine = tmp_path / "demo-landscape.png"
+def test_samples_need_no_scikit_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for title in (*_samples.sample_titles(), "Lake"):
+        assert min(open_image(_samples.sample_photo(title, tmp_path / f"{title}.png")).size) >= 300
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert _samples.sample_titles() == ["Lake"]
+    mine = tmp_path / "mine.png"
     Image.new("RGB", (5, 5)).save(mine)
-    assert open_image(demo.sample_photo(tmp_path)).size == (5, 5)  # what is there is not written over
+    assert open_image(_samples.sample_photo("Lake", mine)).size == (5, 5)  # what is there is not written over
 
 
 def test_every_row_names_a_verb() -> None:

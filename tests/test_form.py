@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from apps._app import Action, App
-from apps._jobs import MACHINE, RUNNING, Pace, Turns, line, span, working
+from apps._jobs import MACHINE, RUNNING, Turns, line, working
+from apps._pace import Pace, span
 from creative.progress import Step
 from creative.settings import (
     Description,

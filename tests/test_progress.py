@@ -150,3 +150,19 @@ def test_a_leaking_mode_would_be_noticed() -> None:
 
     with pytest.raises(AssertionError):
         _in_turns(leaking(), no_mode_is_left)
+
+
+def test_time_left_goes_by_work_where_steps_are_not_all_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    from apps import _pace
+
+    now = [0.0]
+    monkeypatch.setattr(_pace.time, "monotonic", lambda: now[0])
+    pace = _pace.Pace()
+    pace.seen(Step(0, 4, fraction=0.0))
+    assert pace.left(Step(0, 4, fraction=0.0)) is None
+    for done, fraction in ((1, 0.1), (2, 0.2)):  # two short steps of four; eight tenths of the work are to come
+        now[0] += 1.0
+        pace.seen(Step(done, 4, fraction=fraction))
+    assert pace.left(Step(2, 4, fraction=0.2)) == pytest.approx(8.0)
+    assert Step(1, 4).share == 0.25
+    assert Step(1).share is None

@@ -70,6 +70,23 @@ def test_inputs_are_found(creative: Creative, result: Path, photo_file: Path, tm
     assert creative("replay", moved).code == 0  # beside it, known by its content
 
 
+def test_several_inputs_are_given_by_one_flag_or_several(
+    creative: Creative,  # noqa: F811
+    result: Path,
+    photo_file: Path,
+    tmp_path: Path,
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    photo = photo_file.rename(elsewhere / "renamed.jpg")
+    other = elsewhere / "other.png"
+    Image.new("RGB", (9, 9)).save(other)
+    for words in (["--input", photo, "--input", other], ["--input", photo, other]):
+        said = creative("replay", result, *words)
+        assert said.code == 0
+        assert said.err.endswith("The same bytes as made.png.\n")
+
+
 def test_another_input_is_told(creative: Creative, result: Path, photo_file: Path, tmp_path: Path) -> None:  # noqa: F811
     photo_file.unlink()
     other = tmp_path / "elsewhere" / "photo.jpg"

@@ -124,6 +124,15 @@ def test_keys_start_and_stop(visit: Visit, photo: Path) -> None:
     status(page, "stopped")
 
 
+def test_an_example_is_clicked_and_painted(visit: Visit, site: Site) -> None:
+    page = visit()
+    page.get_by_role("button", name="Lake").click()
+    page.wait_for_function("document.querySelector('.form .picture img')?.naturalWidth > 0")
+    start(page)
+    assert "lake-blur.png" in status(page, "done")
+    assert (site.output / "lake-blur.png").is_file()
+
+
 def test_wrong_input_is_told_and_the_form_keeps_its_values(visit: Visit, photo: Path, tmp_path: Path) -> None:
     page = visit()
     fill(page, "Longest side", 96)

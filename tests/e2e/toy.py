@@ -70,7 +70,16 @@ def start_echo(inputs: EchoInputs, settings: EchoSettings, device: str) -> Gener
     return text
 
 
-BLUR = Action("blur", "Blur", "Blur a photo, softly and slowly.", BlurInputs, BlurSettings, start_blur, batch="photo")
+def examples(folder: Path) -> dict[str, dict[str, Path]]:
+    from apps._samples import sample_photo
+
+    return {"Lake": {"photo": sample_photo("Lake", folder / "lake.png")}}
+
+
+BLUR = Action(
+    "blur", "Blur", "Blur a photo, softly and slowly.", BlurInputs, BlurSettings, start_blur,
+    batch="photo", examples=examples,
+)  # fmt: skip
 ECHO = Action("echo", "Echo", "Say it again.", EchoInputs, EchoSettings, start_echo, output="text")
 TOY = App("toy", "Softly", "A toy that blurs photos and repeats words.", (BLUR, ECHO))
 
