@@ -479,7 +479,7 @@ def test_frames_of_another_job_are_not_used(tmp_path: Path) -> None:
 def test_network_is_loaded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib
 
-    module = importlib.import_module("creative.engines.deep_dream.dream")
+    module = importlib.import_module("creative.engines.deep_dream.octaves")
     calls: list[str] = []
     load = module.load_features
     monkeypatch.setattr(module, "load_features", lambda *a, **k: calls.append("") or load(*a, **k))

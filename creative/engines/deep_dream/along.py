@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from creative.engines.deep_dream.dream import Dreamer, Plan, load_dreamer
+from creative.engines.deep_dream.octaves import Dreamer, Plan, load_dreamer
 from creative.engines.deep_dream.reel import Reel
 from creative.engines.deep_dream.zoom import even
 from creative.images import fit, resize

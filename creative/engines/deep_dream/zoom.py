@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from creative.engines.deep_dream.dream import Dreamer, Plan, load_dreamer
+from creative.engines.deep_dream.octaves import Dreamer, Plan, load_dreamer
 from creative.engines.deep_dream.reel import Reel
 from creative.images import fit, resize, to_image, to_tensor
 from creative.options.deep_dream import DreamZoomSettings
