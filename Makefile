@@ -1,12 +1,15 @@
 # make demo    set everything up and paint a first picture
 # make test    set everything up, then lint, types and tests
 # make studio  open all apps in the browser
+# make presets PAINTINGS=FOLDER   make the style presets again, for another feature network
 
 PYTHON ?= python3
 BIN := .venv/bin
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test studio lint types pytest chromium clean
+PAINTINGS ?= ../shared/data/paintings
+
+.PHONY: demo test studio presets lint types pytest chromium clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/installed
@@ -48,6 +51,14 @@ chromium:
 	@echo "Installing the tools for tests"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
+
+# Style presets are made for one network: make them again whenever weights/features.safetensors changes.
+presets: .venv/installed
+	@tail -n +2 weights/presets/paintings.csv | while IFS=, read -r file name title painter year; do \
+	  rm -f "weights/presets/$$name.safetensors"; \
+	  $(BIN)/creative preset "$(PAINTINGS)/$$file" --name "$$name" --title "$$title" --painter "$$painter" --year "$$year" \
+	    -o "weights/presets/$$name.safetensors" || exit 1; \
+	done
 
 clean:
 	rm -rf .venv build dist out

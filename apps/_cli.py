@@ -184,6 +184,12 @@ def _check_given(verb: Verb, values: dict[str, Any]) -> None:
             raise UsageError(f"{_word(entry).strip('[].') if entry.positional else _flag(entry)} is an empty name.")
     missing = [entry for _, entry in _fields(verb) if entry.required and values.get(entry.name) in (None, ())]
     names = [_word(entry).rstrip(".") if entry.positional else _flag(entry) for entry in missing]
+    greedy = [_flag(entry) for group, entry in _fields(verb) if entry.many and group != "positional"]
+    greedy = [flag for flag in greedy if values.get(flag[2:].replace("-", "_"))]
+    if greedy and any(entry.positional for entry in missing):
+        lacking = f"{' and '.join(names)} {'are' if len(names) > 1 else 'is'} missing"
+        usage = f"creative {verb.name} {_call(verb)} {greedy[0]} ..."
+        raise UsageError(f"{lacking}: {greedy[0]} takes every word after it, so write it last, as `{usage}`.")
     if len(missing) == 1:
         raise UsageError(f"{names[0]} is missing ({_lowered(missing[0].description)}).")
     if missing:

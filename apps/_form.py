@@ -136,7 +136,7 @@ def _number(field: Description, texts: Mapping[str, Any]) -> Widget:
         dice.click(None, None, number, js="() => Math.floor(Math.random() * 4294967296)", api_visibility="private")
         return _single(field, number)
     if field.optional:  # a number box cannot be empty
-        box = gr.Textbox(**texts, value=_text(field.default), placeholder="As it comes", max_lines=1)
+        box = gr.Textbox(**texts, value=_text(field.default), placeholder="None", max_lines=1)
         return _single(field, box, lambda text: next(iter(_unlisted(field.type)(text)), None), _text)
     step = field.step or (1 if whole else None)
     if low is not None and high is not None and field.widget != "number":
@@ -295,24 +295,24 @@ class _Form:
                     self.start = gr.Button(action.title, variant="primary", size="lg", elem_classes="start")
                     self.stop = gr.Button("Stop", variant="stop", size="lg", elem_classes="stop")
             with gr.Column(scale=7, min_width=320, elem_classes="stage"):
-                self.status = gr.HTML(line("idle", [lead], keys=True), elem_classes="said")
+                self.status = gr.HTML(line("idle", [lead], keys=True), elem_classes="said", label="Status")
                 self.preview = gr.Image(
                     type="filepath", interactive=False, show_label=False, container=False, buttons=["fullscreen"],
-                    elem_classes="preview", visible=action.output != "text",
+                    label="Picture", elem_classes="preview", visible=action.output != "text",
                 )  # fmt: skip
                 self.video = gr.Video(
-                    interactive=False, show_label=False, container=False, loop=True, visible=False,
+                    label="Video", interactive=False, show_label=False, container=False, loop=True, visible=False,
                     elem_classes="film",
                 )  # fmt: skip
-                self.pair = gr.HTML(elem_classes="compare")
+                self.pair = gr.HTML(elem_classes="compare", label="Before and after")
                 self.text = gr.Textbox(
-                    show_label=False, lines=18, max_lines=40, interactive=False, buttons=["copy"],
+                    label="Text", show_label=False, lines=18, max_lines=40, interactive=False, buttons=["copy"],
                     elem_classes="written", visible=action.output == "text",
                 )  # fmt: skip
                 with gr.Row(elem_classes="keep"):
                     self.download = gr.DownloadButton("Download", size="md", elem_classes="download")
                 with gr.Accordion("How it was made", open=False, elem_classes="made"):
-                    self.made = gr.JSON(show_label=False, container=False, max_height=400)
+                    self.made = gr.JSON(label="How it was made", show_label=False, container=False, max_height=400)
         with examples:
             self._offer_examples()
         self.outputs = {
@@ -366,15 +366,21 @@ class _Form:
             try:
                 for view in watch(self.action, lambda: self._read(values), self.output, owner, SITE):
                     yield {self.outputs[name]: value for name, value in view.items()}
-            except JobError as problem:  # shown by the browser, raised by gradio's client
-                raise gr.Error(html.escape(str(problem), quote=False), print_exception=False) from None
+            except JobError as problem:  # the page says it already; for those who call it from a program
+                sentence = html.escape(str(problem), quote=False)
+                raise gr.Error(sentence, visible=False, print_exception=False) from None
 
-        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-        names = ["request"]
+        parameters = [inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
         for widget in self.widgets:
-            _, *rest = widget.components
-            names += [widget.field.name, *(f"{widget.field.name}_picture" for _ in rest)]
-        handle.__signature__ = inspect.Signature([inspect.Parameter(name, kind) for name in names])  # type: ignore[attr-defined]
+            first, *rest = [widget.field.name, *(f"{widget.field.name}_picture" for _ in widget.components[1:])]
+            optional = bool(rest) or not widget.field.required or parameters[-1].default is None
+            for name in (
+                first,
+                *rest,
+            ):  # gradio takes a component's own value for None, and asks for what has no default
+                default = None if optional else inspect.Parameter.empty
+                parameters.append(inspect.Parameter(name, parameters[0].kind, default=default))
+        handle.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         return handle
 
     def _read(self, values: Sequence[Any]) -> tuple[Any, Any]:

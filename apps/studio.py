@@ -179,7 +179,8 @@ def _listen(host: str, port: int, tries: int) -> socket.socket:
             return socket.create_server((host, number), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         except OSError as error:
             problem = error
-    raise StudioError(f"Port {port} of {host} cannot be listened on ({problem.strerror}); choose another with --port.")
+    reason = os.strerror(problem.errno).lower() if problem.errno and problem.errno > 0 else problem.strerror
+    raise StudioError(f"Port {port} of {host} cannot be listened on ({reason}); choose another with --port.")
 
 
 def _warm_up() -> None:

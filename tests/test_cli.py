@@ -143,6 +143,11 @@ def test_unknown_words_get_a_near_one(creative: Creative) -> None:
         ("tint a red --steps --gentle", "--steps lacks its value (passes over the picture)."),
         ("tint a red -o", "-o lacks its value."),
         ("tint a red --steps 0", "--steps must be at least 1, but is 0 (passes over the picture)."),
+        (
+            "tint --curve a red",
+            "PHOTO and COLOUR are missing: --curve takes every word after it, so write it last, "
+            "as `creative tint PHOTO... COLOUR --curve ...`.",
+        ),
         ("tint a red --steps many", "--steps must be a whole number, but is 'many' (passes over the picture)."),
         ("tint a red --strength nan", "--strength must be a finite number, but is nan (of the light)."),
         ("tint a red --curve 1 x", "--curve must be a number, but is 'x' (levels to pass through)."),

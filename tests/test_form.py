@@ -143,8 +143,12 @@ def test_api_names_are_the_verbs_and_parameters_the_fields() -> None:
 
     page = build_page(app_of(EverySettings, "dream", "sleep"))
     assert endpoints(page) == ["dream", "sleep"]
-    names = {p["parameter_name"] for p in page.get_api_info()["named_endpoints"]["/dream"]["parameters"]}
-    assert names == {*FIELDS, "style_picture", "styles_picture"}
+    endpoint = page.get_api_info()["named_endpoints"]["/dream"]
+    parameters = {part["parameter_name"]: part for part in endpoint["parameters"]}
+    assert set(parameters) == {*FIELDS, "style_picture", "styles_picture"}
+    assert [name for name, part in parameters.items() if not part["parameter_has_default"]] == ["photo"]
+    told = [part["label"] for part in endpoint["returns"]]
+    assert told == ["Status", "Picture", "Before and after", "Text", "Download", "How it was made"]
 
 
 def test_a_new_field_appears_by_itself() -> None:
@@ -224,7 +228,9 @@ def test_a_user_needs_a_password_and_a_port_can_be_taken(monkeypatch: pytest.Mon
         serve(page, StudioSettings(user="ann"))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(StudioError, match=str(port)):
+        with pytest.raises(
+            StudioError, match=rf"Port {port} of 127.0.0.1 cannot be listened on \(address already in use\);"
+        ):
             serve(page, StudioSettings(port=port))
 
 

@@ -58,7 +58,7 @@ def test_a_preset_comes_back_from_its_file(preset: Preset, saved: Path) -> None:
             found = loaded.statistics[size][layer]
             assert (found.gram - values.gram).norm() < 0.05 * values.gram.norm()
             assert (found.mean - values.mean).norm() < 0.01 * values.mean.norm()
-            torch.testing.assert_close(found.gram.diagonal(), values.gram.diagonal(), rtol=0.02, atol=0.01)
+            torch.testing.assert_close(found.gram.diagonal(), values.gram.diagonal(), rtol=0.1, atol=0.01)
 
 
 def test_the_same_preset_makes_the_same_bytes(preset: Preset, saved: Path, tmp_path: Path) -> None:

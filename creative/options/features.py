@@ -102,7 +102,7 @@ class EvaluateFeaturesSettings(Settings):
 class FeaturesSettings(TrainingSettings):
     """How the feature network is trained: the defaults are the recipe of the bundled one."""
 
-    steps: int = Field(12_000, ge=1, title="Steps", description="Training steps (updates of the weights) in all")
+    steps: int = Field(5200, ge=1, title="Steps", description="Training steps (updates of the weights) in all")
     batch_size: int = Field(32, ge=1, le=4096, title="Batch size", description="Pictures per step")
     learning_rate: float = Field(
         3e-3, gt=0, le=10, title="Learning rate", widget="number", description="Step size of the optimiser at its peak"

@@ -119,7 +119,7 @@ class StylizeSettings(Settings):
         advanced=True,
     )
     style_loss: Literal["gram", "moments", "sliced"] = Field(
-        "gram",
+        "moments",
         title="Style loss",
         description="Gram matrices; means and covariances; or sliced Wasserstein distance of the features",
         advanced=True,
@@ -128,7 +128,7 @@ class StylizeSettings(Settings):
         (), title="Style weights", description="One weight for each style; none: all the same", advanced=True
     )
     total_variation: float = Field(
-        1.0, ge=0, le=100, title="Smoothness", description="Weight of total variation, against grain", advanced=True
+        0.3, ge=0, le=100, title="Smoothness", description="Weight of total variation, against grain", advanced=True
     )
     iterations: tuple[int, ...] = Field(
         (), title="Iterations", description="Iterations at each scale, coarsest first; none: by quality", advanced=True

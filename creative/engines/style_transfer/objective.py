@@ -110,6 +110,8 @@ class Objective:
         kind: of the style's loss: gram, moments or sliced.
         axes: by layer, what a sliced loss projects on: (C, K).
         tile: side of the tiles; 0 for the whole picture at once.
+        frame: pixels of the picture's own reflection around it: networks pad with zeros, and what they see there would
+            come out as a coloured rim.
     """
 
     def __init__(
@@ -126,17 +128,22 @@ class Objective:
         kind: str = "gram",
         axes: Mapping[str, Tensor] | None = None,
         tile: int = 0,
+        frame: int = 0,
     ) -> None:
-        self.maps, self.size, self.aims, self.kind, self.axes = maps, size, list(aims), kind, axes or {}
+        self.frame = min(frame, min(size) - 1)
+        self.maps, self.kind, self.axes = maps, kind, axes or {}
+        self.size = size[0] + 2 * self.frame, size[1] + 2 * self.frame
+        self.aims = [replace(aim, mask=_framed(aim.mask, self.frame)) if aim.mask is not None else aim for aim in aims]
         self.style_layers = _shares(style_layers)
         self.content_layers = _shares(content_layers) if content is not None and content_weight else {}
         self.content_weight, self.smoothness = content_weight, smoothness
-        self.tiles = maps.tiles(size, tile)
+        self.tiles = maps.tiles(self.size, tile)
         self._masks: dict[tuple[int, str, int], Tensor] = {}
         self._content: list[dict[str, Tensor]] = []
         self._content_square: dict[str, Tensor] = {}
         assert kind != "sliced" or len(self.tiles) == 1, "a sliced loss does not add up over tiles"
-        self.scales = self._scales(self._see_content(content) if content is not None else None)
+        seen = self._see_content(_framed(content, self.frame)) if content is not None else None
+        self.scales = self._scales(seen)
 
     # --- what is done once ---
 
@@ -175,9 +182,10 @@ class Objective:
 
     def gradient(self, picture: Tensor) -> Generator[None, None, tuple[dict[str, float], Tensor]]:
         """The losses at a picture and their gradient; yields after each tile, so that the work can be stopped there."""
-        if len(self.tiles) == 1:
-            return self._whole(picture)
-        return (yield from self._tiled(picture))
+        picture = picture.detach().requires_grad_()
+        framed = _framed(picture, self.frame)
+        losses, slope = self._whole(framed) if len(self.tiles) == 1 else (yield from self._tiled(framed))
+        return losses, torch.autograd.grad(framed, picture, slope)[0] if self.frame else slope
 
     def _whole(self, picture: Tensor) -> tuple[dict[str, float], Tensor]:
         picture = picture.detach().requires_grad_()
@@ -287,6 +295,10 @@ class Objective:
         seen, tile = (picture if part is None else part), self.tiles[index]
         rough = _variation(seen, *tile.inner) / (3 * self.size[0] * self.size[1])
         return self.content_weight * content + self.smoothness * rough, content
+
+
+def _framed(picture: Tensor, width: int) -> Tensor:
+    return F.pad(picture, (width,) * 4, mode="reflect") if width else picture
 
 
 def _variation(picture: Tensor, rows: slice, columns: slice) -> Tensor:

@@ -35,6 +35,8 @@ from creative.style_presets import PIXELS, Preset
 CONTENT_WEIGHT, STRENGTH_RANGE = 0.2, 100.0
 """The content's weight at a strength of one half, and what it is divided by at 1 (and multiplied by at 0)."""
 SMOOTHING = 1.0
+FRAME = 8
+"""Pixels of reflection around the picture; see ``Objective``."""
 PROJECTIONS = 32
 NOISE = 0.15
 """Standard deviation of the noise that a texture starts from."""
@@ -186,6 +188,7 @@ def _objective(
         kind=settings.style_loss,
         axes={layer: axis.to(job.device) for layer, axis in axes.items()},
         tile=job.tile if job.in_tiles(scale) else 0,
+        frame=FRAME,
     )
 
 
@@ -232,7 +235,7 @@ def _finished(job: Job, picture: Tensor, counts: tuple[int, ...]) -> Image.Image
     """The picture at its final size with colours and mask applied, and what it takes to make it again."""
     with torch.no_grad():
         picture = resized(picture.detach(), (job.size[1], job.size[0])).clamp(0, 1)
-        if job.content is not None:
+        if job.content is not None and (job.settings.colours != "painting" or job.mask is not None):
             content = _sized(job.content, job.size, job.device)
             if job.settings.colours != "painting":
                 presets = any(isinstance(style, Preset) for style in job.styles)

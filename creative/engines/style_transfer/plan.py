@@ -23,6 +23,8 @@ ACTIVATIONS = 1.7
 """Most memory of a gradient over what its graph holds: the maps being worked on come on top."""
 PICTURES = 10
 """Copies of the picture in float32 beside the optimiser's: gradient, photo, step, previews."""
+MOST_BYTES = 8192
+"""For each pixel; no network takes more, so where this fits there is nothing to measure."""
 SHARE_OF_FREE = 0.8
 TILE_MEMORY = 500
 """MiB that one tile may take."""
@@ -90,6 +92,8 @@ def fitting_tile(maps: Maps, pixels: int, settings: StylizeSettings, pairs: int)
     """The side of the tiles to paint so many pixels in: 0 where the whole picture fits into memory."""
     free = free_memory_mb(maps.device)
     budget = settings.memory if settings.memory is not None else free * SHARE_OF_FREE if free is not None else math.inf
+    if pixels * MOST_BYTES <= budget * 2**20:
+        return 0
     each = bytes_per_pixel(maps)
     if pixels * (each + 12 * (PICTURES + 2 * pairs)) <= budget * 2**20:
         return 0
