@@ -300,10 +300,11 @@ class _Form:
                     type="filepath", interactive=False, show_label=False, container=False, buttons=["fullscreen"],
                     label="Picture", elem_classes="preview", visible=action.output != "text",
                 )  # fmt: skip
-                self.video = gr.Video(
-                    label="Video", interactive=False, show_label=False, container=False, loop=True, visible=False,
-                    elem_classes="film",
-                )  # fmt: skip
+                if action.output == "video":
+                    self.video = gr.Video(
+                        label="Video", interactive=False, show_label=False, container=False, loop=True, visible=False,
+                        elem_classes="film",
+                    )  # fmt: skip
                 self.pair = gr.HTML(elem_classes="compare", label="Before and after")
                 self.text = gr.Textbox(
                     label="Text", show_label=False, lines=18, max_lines=40, interactive=False, buttons=["copy"],
@@ -316,9 +317,11 @@ class _Form:
         with examples:
             self._offer_examples()
         self.outputs = {
-            "status": self.status, "preview": self.preview, "video": self.video, "pair": self.pair, "text": self.text,
+            "status": self.status, "preview": self.preview, "pair": self.pair, "text": self.text,
             "download": self.download, "made": self.made,
         }  # fmt: skip
+        if action.output == "video":
+            self.outputs["video"] = self.video
         self.done = self.start.click(
             self._handler(), [component for widget in self.widgets for component in widget.components],
             list(self.outputs.values()),

@@ -12,8 +12,8 @@ its gradient, of a whole picture or exactly in tiles.
 """
 
 from creative.engines.deep_dream.along import dream_video
-from creative.engines.deep_dream.octaves import Dreamer, dream, load_dreamer
 from creative.engines.deep_dream.objective import DreamError, Objective
+from creative.engines.deep_dream.octaves import Dreamer, dream, load_dreamer
 from creative.engines.deep_dream.zoom import dream_zoom
 
 __all__ = ["DreamError", "Dreamer", "Objective", "dream", "dream_video", "dream_zoom", "load_dreamer"]
