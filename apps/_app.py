@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from apps._results import Place
     from creative.provenance import Provenance
 
-OutputKind = Literal["image", "text", "model", "folder"]
+OutputKind = Literal["image", "text", "video", "model", "folder"]
+WRITES_ITSELF = {"video", "model", "folder"}
+"""What an engine writes to a place that it is told, and goes on with there when it is started again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,8 @@ class Action:
         summary: one sentence: the help text and the page's subtitle.
         inputs, settings: what it takes; every flag and every widget comes from these two.
         start: makes the engine from inputs, settings and the device's name. It loads what the inputs name and imports
-            the engine inside, so that help costs no torch. Where the output is a model or a folder, a fourth argument
-            says where to; that engine writes it by itself and returns its path.
+            the engine inside, so that help costs no torch. Where the output is a video, a model or a folder, a fourth
+            argument says where to; that engine writes it by itself and returns its path.
         output: what the result is.
         batch: the input field whose many files are separate jobs (a folder stands for its pictures), or None.
         examples: makes, in a folder, what a page offers to click: by title, the values of some inputs.
@@ -103,7 +105,9 @@ def perform(
     began = time.monotonic()
     results.check(action, inputs)
     place = results.Place.of(action, inputs, settings, out)
-    writes_itself = action.output in {"model", "folder"}
+    if action.output == "video" and not place.fixed:
+        place = replace(place, path=place.free(results.job_key(action, inputs, settings)), fixed=True)
+    writes_itself = action.output in WRITES_ITSELF
     engine = action.start(inputs, settings, device, *([place.path] if writes_itself else []))
     return _performing(_Job(action, inputs, settings, device, place, repeats), engine, time.monotonic() - began)
 
@@ -121,7 +125,9 @@ class _Job:
         """Write a picture or a text with its provenance; a model or a folder has been written already."""
         from apps import _results as results
 
-        if self.action.output in {"model", "folder"}:
+        if self.action.output in WRITES_ITSELF:
+            if result is not None and self.action.output == "video":
+                results.complete_sidecar(Path(result), self.action, self.inputs, self.settings, self.repeats)
             return Path(result) if result is not None else self.place.path
         made = results.record(self.provenance(result), self.action, self.inputs, self.settings, self.repeats)
         made = made.model_copy(update={"result": {**made.result, **facts}})
@@ -160,7 +166,7 @@ def _performing(job: _Job, engine: Generator[Step, None, Any], seconds_before: f
     except (GeneratorExit, KeyboardInterrupt):
         result = _kept(last)
         engine.close()
-        if result is None and job.action.output not in {"model", "folder"}:
+        if result is None and job.action.output not in WRITES_ITSELF:
             raise
         facts = {"complete": False, "steps": last.done if last else 0}
     finally:

@@ -162,6 +162,7 @@ def _picture(field: Description, *, batch: bool) -> Widget:
 
 def _files(field: Description) -> Widget:
     kinds = {"picture": ["image"], "mask": ["image"], "text": ["text"], "weights": [".safetensors", ".pth", ".pt"]}
+    kinds["video"] = ["video", ".gif"]
     files = gr.File(
         label=_title(field), file_count="multiple" if field.many else "single", height=110,
         file_types=kinds.get(field.file or ""), type="filepath", elem_classes="files",
@@ -299,6 +300,11 @@ class _Form:
                     type="filepath", interactive=False, show_label=False, container=False, buttons=["fullscreen"],
                     label="Picture", elem_classes="preview", visible=action.output != "text",
                 )  # fmt: skip
+                if action.output == "video":
+                    self.video = gr.Video(
+                        label="Video", interactive=False, show_label=False, container=False, loop=True, visible=False,
+                        elem_classes="film",
+                    )  # fmt: skip
                 self.pair = gr.HTML(elem_classes="compare", label="Before and after")
                 self.text = gr.Textbox(
                     label="Text", show_label=False, lines=18, max_lines=40, interactive=False, buttons=["copy"],
@@ -314,6 +320,8 @@ class _Form:
             "status": self.status, "preview": self.preview, "pair": self.pair, "text": self.text,
             "download": self.download, "made": self.made,
         }  # fmt: skip
+        if action.output == "video":
+            self.outputs["video"] = self.video
         self.done = self.start.click(
             self._handler(), [component for widget in self.widgets for component in widget.components],
             list(self.outputs.values()),

@@ -19,7 +19,7 @@ from creative.settings import Inputs, Settings, SettingsError, describe
 
 OUT = Path("out")
 """Where results go unless somebody says otherwise."""
-SUFFIX = {"image": ".png", "text": ".txt", "model": ".safetensors", "folder": ""}
+SUFFIX = {"image": ".png", "text": ".txt", "video": ".mp4", "model": ".safetensors", "folder": ""}
 
 
 class OutputError(ValueError):
@@ -195,6 +195,10 @@ class Place:
             from creative.images import check_output
 
             check_output(self.path)
+        elif action.output == "video":
+            from creative.video import check_video_output
+
+            check_video_output(self.path)
         else:
             try:
                 check_writable(self.path / "file" if action.output == "folder" else self.path)
@@ -238,7 +242,7 @@ def result_name(action: Action, inputs: Inputs) -> str:
     """``cat.jpg`` in the style ``starry-night`` as ``cat-starry-night``; of one input ``starry-night-texture``."""
     stems = []
     for entry in describe(type(inputs)):
-        if entry.file in {"picture", "style", "text"} and entry.positional:
+        if entry.file in {"picture", "style", "video", "text"} and entry.positional:
             value = getattr(inputs, entry.name)
             first = value[0] if entry.many and value else value
             stems += [Path(str(first)).stem] if first else []
@@ -253,6 +257,15 @@ def _key(path: Path) -> Any:
     except (OSError, ProvenanceError):
         return None
     return made.result.get("job") if made is not None else None
+
+
+def complete_sidecar(
+    path: Path, action: Action, inputs: Inputs, settings: Settings, repeats: Provenance | None
+) -> None:
+    """Add what a repetition needs to the sidecar of a result that its engine has written by itself."""
+    made = read_provenance(path)
+    if made is not None:
+        write_sidecar(path, record(made, action, inputs, settings, repeats))
 
 
 def save(place: Place, result: Any, made: Provenance, *, stopped: bool = False) -> Path:

@@ -206,7 +206,7 @@ def _one(
     action: Action, inputs: Inputs, settings: Settings, options: Any, screen: Screen, title: str
 ) -> dict[str, Any]:
     """One job: done, or found done; what there is to report."""
-    if action.output in {"image", "text"}:
+    if action.output in {"image", "text", "video"}:
         place = results.Place.of(action, inputs, settings, options.out)
         key = results.job_key(action, inputs, settings)
         anew = options.again or results.has_folders(inputs)
@@ -260,6 +260,8 @@ def _took(saved: Saved) -> str:
 def _stopped(action: Action, saved: Saved | None, options: Any, done: list[dict[str, Any]], left: str) -> int:
     if saved is None:
         print(f"creative {action.verb}: stopped; there was nothing to keep yet.{left}", file=sys.stderr)
+    elif action.output == "video":
+        print(f"Stopped; the same command goes on from the frames in {saved.path}.frames.{left}", file=sys.stderr)
     elif action.output in {"model", "folder"}:
         print(f"Stopped; the same command goes on from what is in {saved.path}.{left}", file=sys.stderr)
     else:

@@ -34,6 +34,7 @@ class View(TypedDict, total=False):
 
     status: str
     preview: str
+    video: Any
     pair: str
     text: str
     download: str | None
@@ -136,6 +137,8 @@ def _result(action: Action, saved: Saved, inputs: Inputs, folder: Path) -> View:
     view["download"] = copy = served(saved.path, folder) if saved.path.is_file() else None
     if action.output == "text":
         view["text"] = saved.path.read_text(encoding="utf-8")
+    elif action.output == "video" and copy is not None:
+        view["video"] = {"value": copy, "visible": saved.path.suffix.lower() == ".mp4", "__type__": "update"}
     elif action.output == "image" and copy is not None:
         view["preview"] = copy
         before = _before(inputs, saved.path, folder)

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
 Widget = Literal["auto", "prompt", "seed", "slider", "number"]
-FileKind = Literal["picture", "mask", "style", "text", "weights", "folder", "any"]
+FileKind = Literal["picture", "mask", "style", "video", "text", "weights", "folder", "any"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ class FileOf:
 
 PictureFile = Annotated[Path, FileOf("picture")]
 MaskFile = Annotated[Path, FileOf("mask")]
+VideoFile = Annotated[Path, FileOf("video")]
 TextFile = Annotated[Path, FileOf("text")]
 WeightsFile = Annotated[Path, FileOf("weights")]
 Folder = Annotated[Path, FileOf("folder")]

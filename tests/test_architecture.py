@@ -22,7 +22,7 @@ FLOORS = [
     ["engines"],
 ]
 TORCH_FREE = {"settings", "progress", "options"}
-COMPOSITE_ENGINES = {"video_style", "compare"}
+COMPOSITE_ENGINES = {"video_style", "compare", "look_inside"}
 HEAVY = {"diffusers", "gradio", "av", "cv2", "tensorboard", "transformers"}
 
 

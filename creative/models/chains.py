@@ -56,6 +56,10 @@ def _bundled_chain(path: Path | None) -> Chain:
 
 
 def _torchvision(network: str) -> Any:
+    if network.startswith("squeezenet"):  # so small that importing torchvision would take longer than most jobs
+        from creative.models.squeezenet import SqueezeNet
+
+        return SqueezeNet("1_0" if network == "squeezenet1_0" else "1_1")
     from torchvision import models
 
     lean = {"init_weights": False, "aux_logits": False} if network in ("googlenet", "inception_v3") else {}
@@ -144,6 +148,36 @@ def geometry(chain: Iterable[tuple[str, nn.Module]], layers: Sequence[str]) -> t
         if name in layers:
             strides[name], fields[name] = stride, max(field)
     return strides, fields
+
+
+def margins(chain: Iterable[tuple[str, nn.Module]], layers: Sequence[str]) -> dict[str, int]:
+    """How far beyond a part of the picture the values of some layers see that lie in it, in pixels of the picture.
+
+    A value lies where its stride puts it, counted from the picture's corner. With padding, this is about half the
+    receptive field; without, a value sees to one side only.
+    """
+    found, stride, sides = {}, 1, [(0, 0), (0, 0)]  # before and behind a value's own pixel
+    for name, module in chain:
+        for axis in (0, 1):
+            field, _ = _extent(module, axis)
+            padding = _padding(module, axis)
+            before, behind = sides[axis]
+            sides[axis] = before + padding * stride, behind + (field - 1 - padding) * stride
+        stride *= _extent(module, 0)[1]
+        if name in layers:
+            found[name] = max(max(before, behind - stride + 1) for before, behind in sides)
+    return found
+
+
+def _padding(module: nn.Module, axis: int) -> int:
+    """How many values of a module's input come before the first that one of its outputs is named by."""
+    if hasattr(module, "kernel_size"):
+        return _along(axis, getattr(module, "padding", 0))
+    widest = max(_paths(module), key=lambda path: _compose(path, axis)[0], default=[])
+    padding, stride = 0, 1
+    for part in widest:
+        padding, stride = padding + _padding(part, axis) * stride, stride * _extent(part, axis)[1]
+    return padding
 
 
 def _extent(module: nn.Module, axis: int) -> tuple[int, int]:

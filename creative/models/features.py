@@ -139,16 +139,17 @@ class Features(nn.Module):
     @cached_property
     def min_size(self) -> int:
         """The smallest side in pixels of a picture that every layer asked for gives at least one value for."""
-        return bisect.bisect_left(range(1024), True, lo=1, key=self._goes_through)
+        enough = next(size for size in (16, 32, 64, 128, 256, 512, 1024) if self._goes_through(size))
+        return bisect.bisect_left(range(enough), True, lo=1, key=self._goes_through)
 
     def _goes_through(self, size: int) -> bool:
-        x = torch.zeros(
-            1, 3, size, size, dtype=self.scale.dtype, device="meta"
-        )  # shapes only: real maps of so many sizes would cost 60 MB
+        # Not on the meta device: its kernels would import torch._dynamo, which costs a second and 150 MB.
+        x = torch.zeros(1, 3, size, size, dtype=self.scale.dtype, device=self.scale.device)
+        x = x.contiguous(memory_format=torch.channels_last)
         try:
-            for module in self.chain.values():
-                shapes = {name: tensor.to("meta") for name, tensor in module.state_dict().items()}
-                x = torch.func.functional_call(module, shapes, (x,))
+            with torch.no_grad():
+                for module in self.chain.values():
+                    x = module(x)
         except RuntimeError:  # a kernel larger than its input
             return False
         return x.numel() > 0

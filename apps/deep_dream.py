@@ -1,0 +1,143 @@
+"""DeepDream: dream into photos, travel into a dream, dream along a video."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from apps._app import Action, App
+from creative.options.deep_dream import (
+    DreamInputs,
+    DreamSettings,
+    DreamVideoInputs,
+    DreamVideoSettings,
+    DreamZoomInputs,
+    DreamZoomSettings,
+)
+from creative.options.feature_visualization import VisualizeInputs, VisualizeSettings
+from creative.options.look_inside import LookInsideInputs, LookInsideSettings
+from creative.progress import Step
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from creative.engines.look_inside import Inside
+
+
+def _guide(inputs: DreamInputs | DreamZoomInputs | DreamVideoInputs) -> Image | None:
+    from creative.images import open_image
+
+    return open_image(inputs.guide) if inputs.guide else None
+
+
+def _dream(inputs: DreamInputs, settings: DreamSettings, device: str) -> Generator[Step, None, Any]:
+    from creative.engines.deep_dream import dream
+    from creative.images import open_image, open_mask
+
+    return dream(
+        open_image(inputs.photo[0]),
+        settings,
+        guide=_guide(inputs),
+        mask=open_mask(inputs.mask) if inputs.mask else None,
+        weights=inputs.network_weights,
+        device=device,
+    )
+
+
+def _zoom(inputs: DreamZoomInputs, settings: DreamZoomSettings, device: str, out: Path) -> Generator[Step, None, Path]:
+    from creative.engines.deep_dream import dream_zoom
+    from creative.images import open_image
+
+    photo = open_image(inputs.photo)
+    return dream_zoom(photo, out, settings, guide=_guide(inputs), weights=inputs.network_weights, device=device)
+
+
+def _along(
+    inputs: DreamVideoInputs, settings: DreamVideoSettings, device: str, out: Path
+) -> Generator[Step, None, Path]:
+    from creative.engines.deep_dream import dream_video
+
+    return dream_video(inputs.video, out, settings, guide=_guide(inputs), weights=inputs.network_weights, device=device)
+
+
+def _visualize(inputs: VisualizeInputs, settings: VisualizeSettings, device: str) -> Generator[Step, None, Any]:
+    from creative.engines.feature_visualization import visualize
+
+    return visualize(settings=settings, weights=inputs.network_weights, device=device)
+
+
+def _look_inside(inputs: LookInsideInputs, settings: LookInsideSettings, device: str) -> Generator[Step, None, Any]:
+    from creative.engines.look_inside import look_inside
+    from creative.images import open_image
+
+    photo = open_image(inputs.photo)
+    return _sheet_of(look_inside(photo, settings, weights=inputs.network_weights, device=device))
+
+
+def _sheet_of(looking: Generator[Step, None, Inside]) -> Generator[Step, None, Image]:
+    """Its picture, and a word on how to dream what was seen."""
+    inside = yield from looking
+    seen = inside.layers[-1].channels[0]
+    yield Step(
+        1, 1, message=f"To dream its strongest channel into the photo: creative dream PHOTO --layers {seen.name}"
+    )
+    return inside.sheet
+
+
+APP = App(
+    name="deep_dream",
+    title="DeepDream",
+    summary="Amplify what a network sees in a photo.",
+    actions=(
+        Action(
+            verb="dream",
+            title="Dream",
+            summary="Dream into a photo: amplify what the network sees in it.",
+            inputs=DreamInputs,
+            settings=DreamSettings,
+            start=_dream,
+            batch="photo",
+        ),
+        Action(
+            verb="dream-zoom",
+            title="Travel",
+            summary="Make a video that travels into a photo and what is dreamed there.",
+            inputs=DreamZoomInputs,
+            settings=DreamZoomSettings,
+            start=_zoom,
+            output="video",
+        ),
+        Action(
+            verb="dream-video",
+            title="Dream along",
+            summary="Dream into a video so that the dream sticks to things as they move.",
+            inputs=DreamVideoInputs,
+            settings=DreamVideoSettings,
+            start=_along,
+            output="video",
+        ),
+        Action(
+            verb="visualize",
+            title="Visualize",
+            summary="Draw from nothing what a neuron, a channel, a layer or a class of the network looks for.",
+            inputs=VisualizeInputs,
+            settings=VisualizeSettings,
+            start=_visualize,
+        ),
+        Action(
+            verb="inside",
+            title="Look inside",
+            summary="Show what the network sees in a photo: its strongest channels, where, and what it calls it.",
+            inputs=LookInsideInputs,
+            settings=LookInsideSettings,
+            start=_look_inside,
+        ),
+    ),
+)
+
+
+if __name__ == "__main__":
+    from apps._form import launch
+
+    launch(APP)

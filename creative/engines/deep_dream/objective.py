@@ -1,0 +1,199 @@
+"""What grows in a dream, and its gradient: of the whole picture at once, or exactly in tiles.
+
+Everything that layers are dreamed for is a sum over the positions of their maps. So the picture can be cut into tiles:
+each sees, around its core, as far as the network sees, counts the positions of its core only, and its gradient is added
+to those of the other tiles. The sum is the gradient of the whole picture up to rounding.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from creative.device import autocast
+from creative.images import Tile, tiles
+from creative.models.chains import margins
+from creative.models.features import Classifier, Features
+from creative.options.deep_dream import Part
+
+MOST_GUIDES = 1024
+"""Places of a guide that are looked at in each layer: more are thinned out evenly."""
+_ROWS = 8192  # positions compared with a guide at once
+
+
+class DreamError(ValueError):
+    """This cannot be dreamed of, or not at this size. The message is one sentence for a person."""
+
+
+class Objective:
+    """What is to grow in a picture.
+
+    The value is a weighted sum over parts. A part is the mean over positions and channels of a layer's map of
+
+    - half the square of the values (``l2``: what is seen already is seen more), or the values (``mean``);
+    - with a guide, of the product with the guide's feature that fits the position best (google/deepdream);
+
+    or a class's logit, which is the one thing that does not add up over tiles: there, each tile is asked by itself.
+
+    Args:
+        features: a network cut after the last layer needed.
+        parts: the layers with channels and weights.
+        maximise: ``l2`` or ``mean``.
+        guide: a picture (1, 3, H, W) of any size that the network can see.
+        classifier: for a subject, the whole network that ``features`` belongs to.
+        subject: the number of the class to dream of.
+        precision: of autocast, or None.
+
+    Raises:
+        DreamError: a channel is out of range.
+    """
+
+    def __init__(
+        self,
+        features: Features,
+        parts: Sequence[Part],
+        *,
+        maximise: str = "l2",
+        guide: Tensor | None = None,
+        classifier: Classifier | None = None,
+        subject: int | None = None,
+        precision: torch.dtype | None = None,
+    ) -> None:
+        self.features, self.parts, self.maximise, self.precision = features, tuple(parts), maximise, precision
+        self.classifier, self.subject = classifier, subject
+        self.device = features.scale.device
+        self.multiple = max(features.strides.values())
+        margin = max(margins(features.chain.items(), features.layers).values())
+        self.halo = -(-margin // self.multiple) * self.multiple
+        self.scales = torch.ones(len(self.parts) + (subject is not None), device=self.device)
+        self.value = 0.0
+        self._check_channels()
+        self._guides = self._seen_in(guide) if guide is not None else None
+
+    def gradient(self, picture: Tensor, tile: int = 0) -> Tensor:
+        """Where the picture (1, 3, H, W) must change for the value to grow; ``value`` is then that of the picture.
+
+        Args:
+            picture: in [0, 1].
+            tile: the side of the tiles' cores in pixels; 0 for the whole picture at once.
+        """
+        gradient, value = self._gradient(picture, tile, self.scales)
+        self.value = float(value)
+        return gradient
+
+    def balance(self, picture: Tensor) -> None:
+        """Give each part the same say, by the size of its gradient in this picture, before weights are applied."""
+        if len(self.scales) < 2:
+            return
+        alone = torch.eye(len(self.scales), device=self.device)
+        sizes = torch.stack([self._gradient(picture, 0, only)[0].std() for only in alone])
+        self.scales = torch.where(sizes > 0, 1 / sizes.clamp(min=1e-20), 1.0)
+
+    def _gradient(self, picture: Tensor, tile: int, scales: Tensor) -> tuple[Tensor, Tensor]:
+        size = (picture.shape[-2], picture.shape[-1])
+        cut = tiles(*size, tile, self.halo, self.multiple) if tile else tiles(*size, max(size) + self.multiple, 0)
+        total = torch.zeros_like(picture) if len(cut) > 1 else None
+        value = torch.zeros((), device=self.device)
+        for part in cut:
+            view = picture[(..., *part.outer)].detach().requires_grad_()
+            with torch.enable_grad():
+                share = self._share(view, part, size, scales)
+                (gradient,) = torch.autograd.grad(share, view)
+            value = value + share.detach()
+            if total is None:
+                return gradient, value
+            total[(..., *part.outer)] += gradient
+        assert total is not None
+        return total, value
+
+    def _share(self, view: Tensor, tile: Tile, size: tuple[int, int], scales: Tensor) -> Tensor:
+        """What a tile's core adds to the value."""
+        with autocast(self.device, self.precision):
+            maps, logits = self.classifier.maps_and_logits(view) if self.classifier else (self.features(view), None)
+        share = torch.zeros((), device=self.device)
+        for index, part in enumerate(self.parts):
+            stride = self.features.strides[part.layer]
+            whole = maps[part.layer]
+            rows = _span(tile.top, tile.height, tile.outer_top, size[0], stride, whole.shape[-2])
+            columns = _span(tile.left, tile.width, tile.outer_left, size[1], stride, whole.shape[-1])
+            seen = self._chosen(whole[..., rows, columns], part)
+            positions = size[0] * size[1] / stride**2  # of the whole picture: about, but the same for all tiles
+            amount = self._amount(seen, index) / (positions * seen.shape[1])
+            share = share + amount * (part.weight * scales[index])
+        if logits is not None and self.subject is not None:
+            area = tile.height * tile.width / (size[0] * size[1])
+            share = share + logits[0, self.subject] * (area * scales[-1])
+        return share
+
+    def _amount(self, seen: Tensor, index: int) -> Tensor:
+        values = seen.to(torch.promote_types(seen.dtype, torch.float32))
+        if self._guides is not None:
+            return (values * _best(values, self._guides[index])).sum()
+        return values.square().sum() / 2 if self.maximise == "l2" else values.sum()
+
+    def _seen_in(self, guide: Tensor) -> list[Tensor]:
+        """The guide's features of each part, (places, channels)."""
+        with torch.no_grad(), autocast(self.device, self.precision):
+            maps = self.features(guide)
+        seen = [self._chosen(maps[part.layer], part).flatten(2)[0].T for part in self.parts]
+        seen = [places.to(torch.promote_types(places.dtype, torch.float32)) for places in seen]
+        return [places[:: -(-len(places) // MOST_GUIDES)].contiguous() for places in seen]
+
+    @staticmethod
+    def _chosen(values: Tensor, part: Part) -> Tensor:
+        return values[:, list(part.channels)] if part.channels else values
+
+    def _check_channels(self) -> None:
+        if not any(part.channels for part in self.parts):
+            return
+        with torch.no_grad():
+            maps = self.features(self.features.scale.new_zeros(1, 3, self.features.min_size, self.features.min_size))
+        for part in self.parts:
+            count = maps[part.layer].shape[1]
+            for channel in part.channels:
+                if channel >= count:
+                    raise DreamError(
+                        f"{part.layer} of {self.features.network} has {count} channels, 0 to {count - 1}, "
+                        f"but channel {channel} was asked for."
+                    )
+
+
+@torch.no_grad()
+def _best(values: Tensor, guide: Tensor) -> Tensor:
+    """For each position of (1, C, H, W) the guide's feature of (places, C) that it goes with best, as (1, C, H, W)."""
+    rows = values[0].flatten(1).T
+    best = torch.cat([(chunk @ guide.T).argmax(1) for chunk in rows.split(_ROWS)])
+    return guide[best].T.reshape(values.shape)
+
+
+def _span(start: int, length: int, outer: int, whole: int, stride: int, size: int) -> slice:
+    """The positions of a map that belong to a core; behind the last core there may be some more."""
+    first = (start - outer) // stride
+    return slice(first, first + length // stride if start + length < whole else size)
+
+
+def class_number(classes: Sequence[str], name: str) -> int:
+    """The number of a class by its name or number.
+
+    Raises:
+        DreamError: there is none; the message has the names that are near.
+    """
+    wanted = _plain(name)
+    if wanted.isdigit() and int(wanted) < len(classes):
+        return int(wanted)
+    plain = [_plain(known) for known in classes]
+    if wanted in plain:
+        return plain.index(wanted)
+    part = [known for known, words in zip(classes, plain, strict=True) if wanted and wanted in words.split()]
+    close = part or [classes[plain.index(word)] for word in difflib.get_close_matches(wanted, plain, 4, 0.5)]
+    hint = (
+        f"; did you mean {' or '.join(close[:4])}?" if close else f"; there are {len(classes)}, such as {classes[0]}."
+    )
+    raise DreamError(f"The network knows no class {name!r}{hint}")
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.lower().replace("_", " ").replace("-", " ").split())

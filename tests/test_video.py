@@ -1,0 +1,210 @@
+"""Videos in and out, whatever they are, and what moves in them."""
+
+from __future__ import annotations
+
+import struct
+import sys
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from creative.video import VideoError, open_video, optical_flow, save_video, still_visible, warped
+
+av = pytest.importorskip("av", reason="the extra `video` is not installed")
+pytest.importorskip("cv2", reason="the extra `video` is not installed")
+
+
+def flat(colour: tuple[int, int, int], size: tuple[int, int] = (64, 48)) -> Image.Image:
+    return Image.new("RGB", size, colour)
+
+
+def texture(width: int = 140, height: int = 100, seed: int = 0) -> Image.Image:
+    noise = np.random.default_rng(seed).integers(0, 256, (height // 4, width // 4, 3), dtype=np.uint8)
+    return Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def sounding(path: Path, codec: str = "aac", frames: int = 10, container: str | None = None) -> Path:
+    """A film of ``frames`` frames, none for sound alone, at 10 a second with a second of a tone."""
+    with av.open(str(path), "w", format=container) as out:
+        sound = out.add_stream(codec, rate=48000)
+        sound.layout = "mono"
+        picture = out.add_stream("libx264" if path.suffix != ".webm" else "libvpx", rate=10) if frames else None
+        if picture is not None:
+            picture.width, picture.height, picture.pix_fmt = 64, 48, "yuv420p"
+            for number in range(frames):
+                frame = av.VideoFrame.from_image(flat((200, 20 * number, 40)))
+                out.mux(picture.encode(frame))
+            out.mux(picture.encode(None))
+        tone = (np.sin(np.arange(48000) * 0.06) * 8000).astype(np.int16)[None]
+        frame = av.AudioFrame.from_ndarray(tone, format="s16", layout="mono")
+        frame.sample_rate = 48000
+        out.mux(sound.encode(frame))
+        out.mux(sound.encode(None))
+    return path
+
+
+def test_colours_and_number_of_frames_come_back(tmp_path: Path) -> None:
+    colours = [(200, 30, 40), (20, 180, 60), (40, 50, 220), (255, 255, 255), (0, 0, 0)]
+    save_video([flat(colour) for colour in colours], tmp_path / "a.mp4", 24)
+    clip = open_video(tmp_path / "a.mp4")
+    assert (clip.size, clip.frames_per_second, clip.num_frames, clip.has_sound) == ((64, 48), 24, 5, False)
+    found = [np.asarray(frame)[24, 32] for frame in clip.frames()]
+    assert np.abs(np.array(found, int) - np.array(colours)).max() <= 4
+
+
+def test_gif_comes_back(tmp_path: Path) -> None:
+    save_video([flat((20 * number, 90, 10)) for number in range(6)], tmp_path / "a.gif", 20)
+    clip = open_video(tmp_path / "a.gif")
+    assert clip.frames_per_second == 20
+    assert [int(np.asarray(frame)[0, 0, 0]) for frame in clip.frames()] == [0, 20, 40, 60, 80, 100]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".gif"])
+def test_same_frames_same_bytes(tmp_path: Path, suffix: str) -> None:
+    for name in "ab":
+        save_video([texture(seed=seed) for seed in range(4)], tmp_path / (name + suffix), 12)
+    assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
+
+
+def test_odd_sides_become_even(tmp_path: Path) -> None:
+    save_video([texture(61, 33)] * 3, tmp_path / "odd.mp4", 12)
+    assert open_video(tmp_path / "odd.mp4").size == (62, 34)
+    save_video([texture(61, 33)] * 3, tmp_path / "odd.gif", 12)
+    assert next(open_video(tmp_path / "odd.gif").frames()).size == texture(61, 33).size
+
+
+@pytest.mark.parametrize(
+    ("matrix", "corner"),
+    [((0, 1, -1, 0), (-1, 0)), ((-1, 0, 0, -1), (-1, -1)), ((0, -1, 1, 0), (0, -1))],
+    ids=["a quarter right", "upside down", "a quarter left"],
+)
+def test_rotation_in_the_metadata_is_followed(tmp_path: Path, matrix: tuple[int, ...], corner: tuple[int, int]) -> None:
+    frame = flat((20, 20, 20), (64, 48))
+    frame.paste((250, 20, 20), (0, 0, 16, 16))  # red, top left
+    path = save_to(tmp_path / "a.mp4", [frame] * 3)
+    data = bytearray(path.read_bytes())
+    place = data.index(b"tkhd") + 4 + 40  # the display matrix of the track's header, version 0
+    a, b, c, d = (value * 65536 for value in matrix)
+    data[place : place + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+    clip = open_video(path)
+    assert clip.size == ((64, 48) if matrix[0] else (48, 64))
+    pixels = np.asarray(next(clip.frames()), int)
+    assert pixels.shape == (clip.size[1], clip.size[0], 3)
+    x, y = corner
+    assert pixels[y * 4, x * 4, 0] > 200
+    assert (pixels[:, :, 0] > 150).mean() == pytest.approx(256 / (64 * 48), rel=0.2)
+
+
+def save_to(path: Path, frames: list[Image.Image]) -> Path:
+    save_video(frames, path, 10)
+    return path
+
+
+def test_sound_is_kept_as_far_as_the_frames_go(tmp_path: Path) -> None:
+    clip = open_video(sounding(tmp_path / "in.mp4"))
+    assert clip.has_sound
+    assert save_video(list(clip.frames())[:5], tmp_path / "out.mp4", 10, sound=clip.path)
+    with av.open(str(tmp_path / "out.mp4")) as out:
+        length = sum(frame.samples for frame in out.decode(audio=0)) / 48000
+    assert 0.45 < length < 0.6
+    assert len(list(open_video(tmp_path / "out.mp4").frames())) == 5
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
+
+
+def test_sound_that_does_not_fit_is_left_out(tmp_path: Path) -> None:
+    sounding(tmp_path / "in.mkv", "pcm_s16le", frames=4, container="matroska")
+    heard = save_video([flat((1, 2, 3))] * 4, tmp_path / "out.mp4", 10, sound=tmp_path / "in.mkv")
+    assert open_video(tmp_path / "out.mp4").has_sound is heard
+    assert len(list(open_video(tmp_path / "out.mp4").frames())) == 4
+
+
+def test_frames_that_last_longer_come_more_than_once(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.mp4"), "w") as out:
+        stream = out.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 10)
+        for number, time in enumerate((0, 1, 2, 6, 7)):  # the third one lasts four times as long
+            frame = av.VideoFrame.from_image(flat((40 * number, 0, 0)))
+            frame.pts, frame.time_base = time, Fraction(1, 10)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    clip = open_video(tmp_path / "a.mp4")
+    reds = [int(np.asarray(frame)[24, 32, 0]) for frame in clip.frames()]
+    rate = float(clip.frames_per_second)
+    longest = max(reds.count(red) for red in set(reds))
+    assert len(reds) == pytest.approx(0.7 * rate + 1, abs=1.5)
+    assert longest == pytest.approx(0.4 * rate, abs=1)
+
+
+def test_what_is_no_video_is_told_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "text.mp4").write_text("once upon a time")
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    sounding(tmp_path / "sound.mp4", frames=0)
+    whole = save_to(tmp_path / "whole.mp4", [texture(seed=seed) for seed in range(8)]).read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 4])
+    for name in ("text.mp4", "empty.mp4", "sound.mp4", "cut.mp4", "missing.mp4", "."):
+        with pytest.raises(VideoError) as found:
+            open_video(tmp_path / name)
+        assert "\n" not in str(found.value)
+        assert str(found.value).endswith(".")
+
+
+def test_no_frames_no_video(tmp_path: Path) -> None:
+    with pytest.raises(VideoError, match="no frames"):
+        save_video([], tmp_path / "a.mp4", 10)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
+    def breaking() -> Any:
+        yield flat((1, 2, 3))
+        raise RuntimeError("no more")
+
+    with pytest.raises(RuntimeError):
+        save_video(breaking(), tmp_path / "a.mp4", 10)
+    assert not list(tmp_path.iterdir())
+
+
+def test_wrong_places_to_save(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path, words in ((tmp_path / "a.avi", "must end in"), (tmp_path / "file" / "a.mp4", "Could not write")):
+        with pytest.raises(VideoError, match=words):
+            save_video([flat((1, 2, 3))], path, 10)
+
+
+def test_the_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(VideoError, match=r"creative\[video\]"):
+        open_video(tmp_path / "a.mp4")
+
+
+def test_flow_finds_a_shift() -> None:
+    large = texture(200, 140)
+    frame, other = large.crop((20, 20, 160, 120)), large.crop((15, 23, 155, 123))
+    inside = optical_flow(frame, other)[15:-15, 15:-15]
+    assert np.abs(inside - (5, -3)).mean() < 0.3
+
+
+def test_warping_follows_the_flow() -> None:
+    pixels = np.arange(12 * 15, dtype=np.float32).reshape(12, 15)
+    flow = np.zeros((12, 15, 2), np.float32)
+    flow[..., 0], flow[..., 1] = 2, 1
+    np.testing.assert_allclose(warped(pixels, flow)[:-1, :-2], pixels[1:, 2:])
+    flow[..., 0] = 0.5
+    np.testing.assert_allclose(warped(pixels, flow)[:-1, :-1], pixels[1:, :-1] + 0.5)
+
+
+def test_what_leaves_or_comes_into_view_is_not_visible() -> None:
+    flow = np.zeros((20, 30, 2), np.float32)
+    flow[..., 0] = 4
+    seen = still_visible(flow, -flow)
+    assert seen[:, :26].all()
+    assert not seen[:, 27:].any()
+    back = -flow
+    back[5:10, 10:20] = 3  # whatever is there comes from somewhere else
+    assert not still_visible(flow, back)[5:10, 6:16].any()
