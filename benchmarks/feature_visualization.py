@@ -3,8 +3,8 @@
     python benchmarks/feature_visualization.py --weights ../shared/data/weights/squeezenet1_0_imagenet.safetensors
 
 SqueezeNet 1.0, 224 pixels, 64 steps, one channel after another, each in a process of its own. The value is the mean of
-the channel's map for the 8-bit picture, unmoved. With ``--lucent FOLDER`` (a checkout whose dependencies are installed for
-``--python``) the same is run with lucent in turn, so that both meet the same machine.
+the channel's map for the 8-bit picture, unmoved. With ``--lucent FOLDER`` (a checkout whose dependencies are installed
+for ``--python``) the same is run with lucent in turn, so that both meet the same machine.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ python benchmarks/style_transfer.py [--content PHOTO --style PAINTING] [--weight
                                     [--peer NAME 'COMMAND with {content} {style} {out}']...
 
 Each case runs in a process of its own with one thread, so that its CPU-seconds and memory hold everything from the
-first import on. Without pictures the two of scikit-image are taken that the figures in the README are for. The scores are
-those of ``creative.metrics.style_quality`` with SqueezeNet 1.0, whoever painted. Peers are run by the commands given.
+first import on. Without pictures the two of scikit-image are taken that the figures in the README are for. The scores
+are those of ``creative.metrics.style_quality`` with SqueezeNet 1.0, whoever painted. Peers are run by commands given.
 """
 
 from __future__ import annotations

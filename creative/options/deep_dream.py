@@ -14,7 +14,7 @@ from creative.options.features import BUNDLED, LAYERS
 from creative.options.style_transfer import Network
 from creative.settings import Field, Inputs, MaskFile, PictureFile, Settings, VideoFile, WeightsFile
 
-LookName = Literal["creatures", "heads", "eyes", "swirls", "brushwork", "filigree"]
+LookName = Literal["eyes", "creatures", "heads", "swirls", "brushwork", "filigree"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class DreamVideoInputs(Inputs):
 class DreamSettings(Settings):
     """How to dream: a look, and whatever is to differ from it."""
 
-    look: LookName = Field("creatures", title="Look", description="What is seen in the picture")
+    look: LookName = Field("eyes", title="Look", description="What is seen in the picture")
     size: int = Field(768, ge=32, le=8192, title="Size", description="Longest side of the result, pixels")
     strength: float = Field(
         1.0, ge=0, le=3, step=0.05, title="Strength", description="How far each step goes; 1 is the look's own"
