@@ -295,6 +295,15 @@ def test_it_stops_within_a_step_and_runs_on_any_thread() -> None:
         next(engine)
 
 
+def test_the_work_left_is_told_by_pixels() -> None:
+    told = []
+    run(stylize(photo(), painting(), quick(size=96, iterations=(2, 2))), lambda step: told.append(step.share))
+    assert told == sorted(told)
+    assert told[0] == 0
+    assert told[-1] == 1
+    assert told[2] < 0.4, "half of the steps, but the small ones"
+
+
 def test_no_mode_of_torch_leaks_to_the_consumer() -> None:
     for values in ({}, {"tile": 32}):
         for _ in stylize(photo(), painting(), quick(**values)):
@@ -306,11 +315,19 @@ def test_no_mode_of_torch_leaks_to_the_consumer() -> None:
 # --- what it refuses ---
 
 REFUSED: list[tuple[Callable[[], Any], str]] = [
+    (lambda: stylize("photo.jpg", painting()), "photo must be a picture .* but is a str"),  # type: ignore[arg-type]
+    (lambda: stylize(photo(), None), "style must be a picture .* but is a NoneType"),  # type: ignore[arg-type]
+    (lambda: stylize(photo(), "starry-night"), "style must be a picture .* but is a str"),  # type: ignore[arg-type]
+    (lambda: stylize(photo(), np.zeros((9, 9, 3))), "but is a ndarray"),  # type: ignore[arg-type]
+    (lambda: stylize(photo(), painting(), {"size": 64}), "must be StylizeSettings"),  # type: ignore[arg-type]
     (lambda: stylize(photo(), []), "style is missing"),
     (lambda: stylize(Image.new("RGB", (1, 1)), painting()), "1 × 1 pixels"),
     (lambda: stylize(Image.new("RGB", (1, 4000)), painting()), "1 × 4000 pixels"),
     (lambda: stylize(Image.new("RGB", (40, 4000)), painting(), quick(size=64)), "result would have 1 × 64"),
-    (lambda: stylize(photo(), Image.new("RGB", (4000, 1))), "painting has 4000 × 1"),
+    (
+        lambda: stylize(photo(), Image.new("RGB", (4000, 1))),
+        "4000 × 1 pixels, but the bundled network needs",
+    ),
     (lambda: stylize(photo(), painting(), quick(style_layers=("relu9_9",))), "no layer 'relu9_9'"),
     (lambda: stylize(photo(), painting(), quick(style_layers=("relu1_1=0",))), "weights of style layers are 0"),
     (lambda: stylize(photo(), painting(), quick(style_layers=("relu1_1=nan",))), "NAME=WEIGHT"),

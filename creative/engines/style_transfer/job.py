@@ -91,8 +91,9 @@ def checked_job(
     Raises:
         ValueError: it does not; see ``stylize``.
     """
+    _check_types(content, styles, settings, mask)
     if not styles:
-        raise StyleError("A style is missing: give a painting or the name of a preset.")
+        raise StyleError("A style is missing: give a painting or a preset.")
     chosen = choose_device(device or "auto")
     style_layers = layer_weights(settings.style_layers or STYLE_LAYERS[settings.network])
     content_layers = layer_weights(settings.content_layers or CONTENT_LAYERS[settings.network])
@@ -158,20 +159,37 @@ def _check_presets(
             raise StyleError(f"The preset {name} does not hold {layer}, only {', '.join(presets[0].layers)}.")
 
 
+def _check_types(content: object, styles: Sequence[object], settings: object, mask: object) -> None:
+    """For callers from Python: paths, arrays and dictionaries are told what to become."""
+    given = [("The photo", content), *(("A style", style) for style in styles), ("The mask", mask)]
+    for word, value in given:
+        if word == "A style":
+            if not isinstance(value, Image.Image | Preset):
+                kind = type(value).__name__
+                raise StyleError(f"A style must be a picture (open_image) or a preset (load_preset), but is a {kind}.")
+        elif value is not None and not isinstance(value, Image.Image):
+            raise StyleError(
+                f"{word} must be a picture (open_image opens one) or None, but is a {type(value).__name__}."
+            )
+    if not isinstance(settings, StylizeSettings):
+        raise StyleError(f"The settings must be StylizeSettings, but are a {type(settings).__name__}.")
+
+
 def _check_sizes(
     content: Image.Image | None, styles: Sequence[Image.Image | Preset], settings: StylizeSettings, least: int
 ) -> None:
+    network = "the bundled network" if settings.network == "bundled" else settings.network
     pictures = [("photo", content)] + [("painting", style) for style in styles if isinstance(style, Image.Image)]
     for word, picture in pictures:
         if picture is not None and min(picture.size) < least:
             width, height = picture.size
             raise StyleError(
-                f"The {word} has {width} × {height} pixels, but {settings.network} needs at least {least} on each side."
+                f"The {word} has {width} × {height} pixels, but {network} needs at least {least} on each side."
             )
     width, height = fit(content.size, settings.size) if content is not None else _texture_size(settings)
     if min(width, height) < least:
         raise StyleError(
-            f"The result would have {width} × {height} pixels, but {settings.network} needs at least {least} on each "
+            f"The result would have {width} × {height} pixels, but {network} needs at least {least} on each "
             "side; ask for a larger size or a less narrow picture."
         )
 

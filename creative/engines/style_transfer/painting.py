@@ -71,7 +71,7 @@ def stylize(
     Example:
         >>> painting = run(stylize(photo, load_preset("starry-night"), StylizeSettings(size=768)))
     """
-    styles = (style,) if isinstance(style, Image.Image | Preset) else tuple(style)
+    styles = tuple(style) if isinstance(style, list | tuple) else (style,)
     return _paint(checked_job(content, styles, settings, mask, tuple(style_masks or ()), weights, device))
 
 
@@ -107,7 +107,8 @@ def _paint(job: Job) -> Generator[Step, None, Image.Image]:
                 except StopIteration as stop:
                     losses, gradient = stop.value
                     break
-                yield Step(done, clock.total(index, counts[index], done - counts[index]))
+                total = clock.total(index, counts[index], done - counts[index])
+                yield Step(done, total, fraction=clock.fraction(index, counts[index]))
             if not math.isfinite(losses["style"]) or not bool(torch.isfinite(gradient).all()):
                 raise StyleError("The painting ran into numbers that are not finite; try --precision float32.")
             picture = optimizer.step(picture, gradient)
@@ -117,6 +118,7 @@ def _paint(job: Job) -> Generator[Step, None, Image.Image]:
                 clock.total(index, counts[index], done + 1 - counts[index]),
                 metrics={**losses, "size": max(scale.size)},
                 preview=partial(_finished, job, optimizer.result(picture), tuple(counts)),
+                fraction=clock.fraction(index, counts[index]),
             )
         picture = optimizer.result(picture)
     assert picture is not None

@@ -149,6 +149,14 @@ class Clock:
         steps = sum(scale.iterations for scale in self.scales[index : finest + 1])
         return before + done + round(left * steps / self._plan(index, finest))
 
+    def fraction(self, index: int, done: int) -> float:
+        """How much of the work is over after so many steps at a size: a step takes as long as it has pixels."""
+        if self.end is not None:
+            now = time.monotonic()
+            return min(1.0, (now - self.started) / max(self.end - self.started, 1e-9))
+        work = [scale.iterations * scale.pixels for scale in self.scales]
+        return (sum(work[:index]) + done * self.scales[index].pixels) / max(1, sum(work))
+
     def _finest(self, index: int) -> int:
         """The last size that gets a fair number of steps in the time left when this one was entered; -1 for none."""
         assert self.end is not None
