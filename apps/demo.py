@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from apps import _results as results
-from apps import style_transfer
+from apps import deep_dream, style_transfer
 from apps._app import Action, App, perform
 from apps._samples import sample_photo, sample_titles
 from apps._terminal import Screen, Stopped, facts, follow
+from creative.options.deep_dream import DreamInputs, DreamSettings
 from creative.options.style_transfer import StylizeInputs, StylizeSettings
 from creative.settings import Inputs, Settings
 
@@ -43,10 +44,17 @@ class Job:
         return next(action for action in self.app.actions if action.verb == self.verb)
 
 
-def _photo_and_preset(folder: Path) -> Inputs:
+def _photo(folder: Path) -> Path:
     title = sample_titles()[0]
-    photo = sample_photo(title, folder / f"demo-{title.lower()}.png")
-    return StylizeInputs(photo=(photo,), style=favourite_preset())
+    return sample_photo(title, folder / f"demo-{title.lower()}.png")
+
+
+def _photo_and_preset(folder: Path) -> Inputs:
+    return StylizeInputs(photo=(_photo(folder),), style=favourite_preset())
+
+
+def _photo_to_dream_into(folder: Path) -> Inputs:
+    return DreamInputs(photo=(_photo(folder),))
 
 
 JOBS = (
@@ -60,6 +68,16 @@ JOBS = (
             "creative style YOUR_PHOTO.jpg {style} --size 768",
             "creative weights                     (which styles there are)",
             "creative replay {result}",
+        ),
+    ),
+    Job(
+        title="What the network sees in it, amplified",
+        app=deep_dream.APP,
+        verb="dream",
+        inputs=_photo_to_dream_into,
+        settings=DreamSettings(size=SIDE),
+        next=(
+            "creative dream YOUR_PHOTO.jpg --look swirls",
             "creative studio                      (all of it in the browser)",
         ),
     ),

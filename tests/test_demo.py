@@ -53,13 +53,16 @@ def test_without_presets_it_says_so(
 
 @pytest.mark.skipif(not list_presets(), reason="no style presets yet")
 def test_it_paints(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    jobs = [dataclasses.replace(job, settings=job.settings.changed(size=64, iterations=(1,))) for job in demo.JOBS]
+    quick = {"style": {"size": 64, "iterations": (1,)}, "dream": {"size": 64, "octaves": 1, "steps": 1}}
+    jobs = [dataclasses.replace(job, settings=job.settings.changed(**quick[job.verb])) for job in demo.JOBS]
     monkeypatch.setattr(demo, "JOBS", jobs)
     monkeypatch.chdir(tmp_path)
     assert main(["demo"]) == 0
     said = capsys.readouterr()
-    result = Path(said.out.strip())
-    assert read_provenance(result) is not None
+    results = [Path(line) for line in said.out.splitlines()]
+    assert len(results) == len(demo.JOBS)
+    assert all(read_provenance(result) is not None for result in results)
+    result = results[0]
     assert f"creative replay {result}" in said.err
     assert "creative style" in said.err.splitlines()[0]
     assert main(["demo", "--json", "-o", "elsewhere"]) == 0
