@@ -49,6 +49,27 @@ def test_commands_run(folder: Path) -> None:
         short_command = [word if word != "30" else "2" for word in command[1:]]
         done = call([sys.executable, "-m", "apps", *short_command, *short], folder)
         assert done.returncode == 0, done.stderr
+    quick = {
+        "dream": ["--size", "64", "--octaves", "1", "--steps", "1"],
+        "dream-zoom": [
+            "--size",
+            "64",
+            "--octaves",
+            "1",
+            "--steps",
+            "1",
+            "--first-steps",
+            "1",
+            "--frames-per-second",
+            "5",
+        ],
+        "visualize": ["--size", "48", "--steps", "2"],
+        "inside": ["--size", "96", "--layers", "relu3_1", "--channels", "1"],
+    }
+    for verb, short in quick.items():
+        for command in [line for line in commands(verb) if line[1] == verb]:
+            done = call([sys.executable, "-m", "apps", *command[1:], *short], folder)
+            assert done.returncode == 0, f"{command}: {done.stderr}"
     for command in commands("replay"):
         done = call([sys.executable, "-m", "apps", *command[1:]], folder)
         assert done.returncode == 0, done.stderr
@@ -57,12 +78,13 @@ def test_commands_run(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_python_runs(folder: Path) -> None:
-    (code,) = blocks("python")
-    small = code.replace('load_preset("starry-night"))', 'load_preset("starry-night"), StylizeSettings(size=96))')
-    assert small != code
-    done = call([sys.executable, "-c", "from creative import StylizeSettings\n" + small], folder)
+    paint, dream = blocks("python")
+    small = paint.replace('load_preset("starry-night"))', 'load_preset("starry-night"), StylizeSettings(size=96))')
+    small += dream.replace('open_image("photo.jpg")', 'open_image("photo.jpg"), DreamSettings(size=96, steps=1)')
+    assert small != paint + dream
+    done = call([sys.executable, "-c", "from creative import DreamSettings, StylizeSettings\n" + small], folder)
     assert done.returncode == 0, done.stderr
-    assert max(Image.open(folder / "painted.png").size) == 96
+    assert max(Image.open(folder / "painted.png").size) == max(Image.open(folder / "dreamed.png").size) == 96
 
 
 def test_files_it_names_are_there() -> None:
