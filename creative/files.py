@@ -31,7 +31,10 @@ def replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.parent / f".{secrets.token_hex(8)}.tmp"
     try:
+        beside.touch()
+        mode = beside.stat().st_mode  # as the user's mask has it, whatever a library that writes there thinks of it
         yield beside
+        beside.chmod(mode)
         with beside.open("rb+") as file:
             os.fsync(file.fileno())
         beside.replace(path)

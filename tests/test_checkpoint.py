@@ -267,3 +267,10 @@ def test_halving_is_half_the_size_and_refuses_what_does_not_fit(tmp_path: Path) 
 def test_the_real_networks_load(shared_data: Path) -> None:
     state = load_state(shared_data / "weights" / "squeezenet1_0_imagenet.safetensors")
     assert sum(tensor.numel() for tensor in state.values()) == 1_248_424
+
+
+def test_files_may_be_read_by_whom_the_user_lets(tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.touch()
+    path = save_checkpoint(tmp_path / "model.safetensors", {"weight": torch.zeros(2)}, {})
+    assert path.stat().st_mode == plain.stat().st_mode
