@@ -18,6 +18,11 @@ def sample_titles() -> list[str]:
     return [*(title for title in SCIKIT_IMAGE if _bundled(title) is not None), DRAWN]
 
 
+def photos_to_try(folder: Path) -> dict[str, dict[str, Any]]:
+    """``Action.examples`` of whatever takes a photo: each sample as a file in a folder."""
+    return {title: {"photo": sample_photo(title, folder / f"{title.lower()}.png")} for title in sample_titles()}
+
+
 def sample_photo(title: str, path: Path) -> Path:
     """A photo of ``sample_titles`` as a file; one that is there already is left as it is."""
     from PIL import Image

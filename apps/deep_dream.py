@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from apps._app import Action, App
+from apps._samples import photos_to_try
 from creative.options.deep_dream import (
     DreamInputs,
     DreamSettings,
@@ -97,6 +98,7 @@ APP = App(
             inputs=DreamInputs,
             settings=DreamSettings,
             start=_dream,
+            examples=photos_to_try,
             batch="photo",
         ),
         Action(
@@ -106,6 +108,7 @@ APP = App(
             inputs=DreamZoomInputs,
             settings=DreamZoomSettings,
             start=_zoom,
+            examples=photos_to_try,
             output="video",
         ),
         Action(
@@ -132,6 +135,7 @@ APP = App(
             inputs=LookInsideInputs,
             settings=LookInsideSettings,
             start=_look_inside,
+            examples=photos_to_try,
         ),
     ),
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from apps._app import Action, App
+from apps._samples import photos_to_try
 from creative.options.style_transfer import (
     PresetInputs,
     PresetSettings,
@@ -74,12 +75,6 @@ def _saving(engine: Generator[Step, None, Preset], out: Path) -> Generator[Step,
     return saved
 
 
-def _photos_to_try(folder: Path) -> dict[str, dict[str, Any]]:
-    from apps._samples import sample_photo, sample_titles
-
-    return {title: {"photo": sample_photo(title, folder / f"{title.lower()}.png")} for title in sample_titles()}
-
-
 def _place_of_preset(inputs: PresetInputs, settings: PresetSettings) -> Path:
     from creative.weights import own_presets_folder
 
@@ -99,7 +94,7 @@ APP = App(
             settings=StylizeSettings,
             start=_paint,
             batch="photo",
-            examples=_photos_to_try,
+            examples=photos_to_try,
         ),
         Action(
             verb="texture",
