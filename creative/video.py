@@ -200,7 +200,10 @@ def _encode(frames: Iterable[Image.Image], path: Path, rate: Fraction, size: tup
     width, height = size[0] + size[0] % 2, size[1] + size[1] % 2
     with av.open(str(path), "w", format="mp4", options={"fflags": "+bitexact", "movflags": "+faststart"}) as container:
         codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
-        stream = container.add_stream(codec, rate=rate, options={"crf": "17", "preset": "medium"})
+        options = {"crf": "17", "preset": "medium"}
+        if codec == "libx264":
+            options["x264-params"] = "mbtree=0"  # with it, the same frames were measured not to give the same bytes
+        stream = container.add_stream(codec, rate=rate, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         context = stream.codec_context
         context.thread_count = 1  # the same bytes whatever the machine

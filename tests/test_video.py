@@ -65,9 +65,12 @@ def test_gif_comes_back(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".mp4", ".gif"])
 def test_same_frames_same_bytes(tmp_path: Path, suffix: str) -> None:
-    for name in "ab":
-        save_video([texture(seed=seed) for seed in range(4)], tmp_path / (name + suffix), 12)
-    assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
+    frames = [texture(seed=seed) for seed in range(4)]
+    paths = [tmp_path / f"{number}{suffix}" for number in range(20)]
+    for path in paths:
+        save_video(frames, path, 12)
+    made = {path.read_bytes() for path in paths}
+    assert len(made) == 1, "an encoder that differs one time in three is found by trying often"
 
 
 def test_odd_sides_become_even(tmp_path: Path) -> None:
