@@ -33,12 +33,17 @@ class Action:
         start: makes the engine from inputs, settings and the device's name. It loads what the inputs name and imports
             the engine inside, so that help costs no torch. Where the output is a video, a model or a folder, a fourth
             argument says where to; that engine writes it by itself and returns its path.
-        output: what the result is.
+        output: what the result is. An engine returns a picture or a text, or an object of its own with ``.picture`` or
+            ``.text`` and, if it likes, ``.provenance``; a text job's previews are the text so far.
         batch: the input field whose many files are separate jobs (a folder stands for its pictures), or None.
         examples: makes, in a folder, what a page offers to click: by title, the values of some inputs.
         page: whether the action has a form on its app's page (training on a server may not).
         place: from inputs and settings, where a model or a folder goes when nobody says; None for ``out/`` and a name
             made of the inputs'.
+        show: what there is to see of the engine's result beyond its picture or text: an HTML fragment, escaped, that
+            needs no script and nothing from elsewhere (inline SVG, ``<audio src="data:...">``, ``title=``,
+            ``<details>``). It is shown under the result, and ``-o NAME.html`` saves it. A job that was stopped is
+            shown where its preview is more than a bare text or picture.
     """
 
     verb: str
@@ -52,6 +57,7 @@ class Action:
     examples: Callable[[Path], Mapping[str, Mapping[str, Any]]] | None = None
     page: bool = True
     place: Callable[[Any, Any], Path] | None = None
+    show: Callable[[Any], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,20 @@ class Saved:
     messages: tuple[str, ...] = ()
     complete: bool = True
     """False where the job was stopped and the last preview was kept."""
+    result: Any = None
+    """What the engine returned, or the last preview."""
+    shown: str = ""
+    """What the action's ``show`` made of it."""
+
+
+def picture_of(result: Any) -> Any:
+    """The picture of a result that may be more than one."""
+    return getattr(result, "picture", result)
+
+
+def text_of(result: Any) -> str:
+    """The text of a result that may be more than one."""
+    return str(getattr(result, "text", result))
 
 
 def perform(
@@ -121,17 +141,27 @@ class _Job:
     place: Place
     repeats: Provenance | None
 
-    def save(self, result: Any, facts: Mapping[str, Any]) -> Path:
-        """Write a picture or a text with its provenance; a model or a folder has been written already."""
+    def save(self, result: Any, facts: Mapping[str, Any]) -> tuple[Path, str]:
+        """Write a picture or a text with its provenance; a model or a folder has been written already.
+
+        Returns:
+            Where it is, and what the action shows of it.
+        """
         from apps import _results as results
+        from apps._show import page, show
 
         if self.action.output in WRITES_ITSELF:
             if result is not None and self.action.output == "video":
                 results.complete_sidecar(Path(result), self.action, self.inputs, self.settings, self.repeats)
-            return Path(result) if result is not None else self.place.path
+            return Path(result) if result is not None else self.place.path, show(
+                self.action, result, complete=result is not None
+            )
         made = results.record(self.provenance(result), self.action, self.inputs, self.settings, self.repeats)
         made = made.model_copy(update={"result": {**made.result, **facts}})
-        return results.save(self.place, result, made, stopped=bool(facts))
+        plain = text_of(result) if self.action.output == "text" else picture_of(result)
+        shown = show(self.action, result, complete=not facts)
+        content = page(self.action, plain, made, shown) if results.is_page(self.place.path) else plain
+        return results.save(self.place, content, made, stopped=bool(facts)), shown
 
     def provenance(self, result: Any) -> Provenance:
         """What the engine says of how the result was made; else what is known without it."""
@@ -139,7 +169,7 @@ class _Job:
         from creative.device import choose_device
         from creative.provenance import describe_run
 
-        info = getattr(result, "info", None) or {}
+        info = getattr(picture_of(result), "info", None) or {}
         made = info.get("provenance") or getattr(result, "provenance", None)
         if made is not None:
             return made
@@ -171,7 +201,7 @@ def _performing(job: _Job, engine: Generator[Step, None, Any], seconds_before: f
         facts = {"complete": False, "steps": last.done if last else 0}
     finally:
         engine.close()
-    path = job.save(result if not facts or job.action.output in {"image", "text"} else None, facts)
+    path, shown = job.save(result if not facts or job.action.output in {"image", "text"} else None, facts)
     from creative.device import peak_memory_mb
 
     return Saved(
@@ -182,6 +212,8 @@ def _performing(job: _Job, engine: Generator[Step, None, Any], seconds_before: f
         metrics=dict(metrics),
         messages=tuple(messages),
         complete=not facts,
+        result=result,
+        shown=shown,
     )
 
 

@@ -191,7 +191,13 @@ class Place:
         return place
 
     def _check(self, action: Action, inputs: Inputs) -> None:
-        if action.output == "image":
+        if is_page(self.path) and action.output in {"image", "text"}:
+            if action.show is None:
+                raise OutputError(
+                    f"`creative {action.verb}` has no page to save as {self.path.name}; end it otherwise."
+                )
+            self._check_writable()
+        elif action.output == "image":
             from creative.images import check_output
 
             check_output(self.path)
@@ -200,15 +206,18 @@ class Place:
 
             check_video_output(self.path)
         else:
-            try:
-                check_writable(self.path / "file" if action.output == "folder" else self.path)
-            except OSError as error:
-                raise OutputError(explain(error, self.path)) from None
+            self._check_writable("file" if action.output == "folder" else "")
         target = self.path.resolve()
         if any(path.resolve() == target for paths in files(inputs).values() for path in paths if path.is_file()):
             raise OutputError(
                 f"The result would overwrite {self.path}, which is one of its inputs; choose another name."
             )
+
+    def _check_writable(self, inside: str = "") -> None:
+        try:
+            check_writable(self.path / inside)
+        except OSError as error:
+            raise OutputError(explain(error, self.path)) from None
 
     def done_already(self, key: str, inputs: Inputs) -> Path | None:
         """The file that this very job has made before, if it is there."""
@@ -236,6 +245,11 @@ class Place:
 def is_folder(out: str | Path) -> bool:
     """Whether a place to put results is meant as a folder: it is one, ends in a slash, or has no suffix."""
     return str(out).endswith(("/", os.sep)) or Path(out).is_dir() or not Path(out).suffix
+
+
+def is_page(path: Path) -> bool:
+    """Whether a result is saved as a page to look at, with what its action shows of it."""
+    return path.suffix.lower() == ".html"
 
 
 def result_name(action: Action, inputs: Inputs) -> str:

@@ -10,13 +10,13 @@ import threading
 import traceback
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from apps import _results as results
-from apps._app import Action, Saved, perform
+from apps._app import Action, Saved, perform, text_of
 from apps._pace import Pace, span
+from apps._stream import Stream
 from creative.progress import Step
 from creative.settings import Inputs, Settings
 
@@ -39,6 +39,8 @@ class Screen:
     shown: bool
     """Whether there is a bar."""
     quiet: bool = False
+    stream: Stream | None = None
+    """A text that is being written on stdout meanwhile."""
     _bar: Any = None
     _pace: Pace = field(default_factory=Pace)
     _unit: str = field(default="step")
@@ -52,7 +54,11 @@ class Screen:
         """Show where a job stands."""
         if step.message:
             self.say(step.message)
-        if not self.shown:
+        if self.stream is not None and step.preview is not None and step.done and self.stream.due():
+            if self.stream.to_person:
+                self.close()
+            self.stream.grow(text_of(step.preview()))
+        if not self.shown or (self.stream is not None and self.stream.to_person and self.stream.written):
             return
         if self._bar is None:
             from tqdm import tqdm
@@ -75,6 +81,8 @@ class Screen:
         """A line on stderr, above the bar."""
         if self.quiet:
             return
+        if self.stream is not None:
+            self.stream.pause()
         if self._bar is not None:
             self._bar.write(sentence, file=sys.stderr)
         else:
@@ -173,7 +181,7 @@ def run_action(action: Action, inputs: Inputs, settings: Settings, options: Any)
             done.append(_one(action, job, settings, options, screen, title))
         except Stopped as stop:
             left = f" {len(jobs) - number} of {len(jobs)} were not begun." if many else ""
-            return _stopped(action, stop.saved, options, done, left)
+            return _stopped(action, stop.saved, options, screen.stream, done, left)
         except Exception as error:
             sentence = explain(error, f"creative {action.verb}")
             if not many or sentence is None or not _of_this_file(error):
@@ -213,29 +221,36 @@ def _one(
         if not anew and (there := place.done_already(key, inputs)) is not None:
             screen.say(f"{there} is there already, made by this very job (--again makes it anew).")
             if not options.json_report:
-                _print_result(action, there)
+                if action.output == "text" and not results.is_page(there):
+                    Stream(sys.stdout).end(there.read_text(encoding="utf-8"))
+                else:
+                    print(there, flush=True)
             return {"output": str(there), "skipped": True, "settings": settings.model_dump(mode="json")}
         if place.fixed and place.path.exists():
             screen.say(f"{place.path} is replaced.")
     engine = perform(action, inputs, settings, device=options.device, out=options.out)
+    screen.stream = Stream(sys.stdout) if action.output == "text" and not options.json_report else None
     try:
         saved = follow(engine, screen, title, saves=action.output in {"model", "folder"})
     except Exception as error:
+        if screen.stream is not None:
+            screen.stream.pause()
         error.__dict__["while_running"] = True
         raise
     if not options.json_report:
-        _print_result(action, saved.path)
+        _end(saved, screen.stream)
+        if screen.stream is not None:
+            screen.say(f"Saved in {saved.path}.")
         screen.say(_took(saved))
     return facts(saved)
 
 
-def _print_result(action: Action, path: Path) -> None:
-    """On stdout the path, or the text itself."""
-    if action.output == "text":
-        print(path.read_text(encoding="utf-8").rstrip("\n"), flush=True)
-        print(f"Saved in {path}.", file=sys.stderr)
+def _end(saved: Saved, stream: Stream | None) -> None:
+    """On stdout the path, or the rest of the text."""
+    if stream is not None:
+        stream.end(text_of(saved.result))
     else:
-        print(path, flush=True)
+        print(saved.path, flush=True)
 
 
 def facts(saved: Saved) -> dict[str, Any]:
@@ -257,7 +272,11 @@ def _took(saved: Saved) -> str:
     return f"Took {seconds} and {saved.peak_memory_mb:,.0f} MB at most."
 
 
-def _stopped(action: Action, saved: Saved | None, options: Any, done: list[dict[str, Any]], left: str) -> int:
+def _stopped(
+    action: Action, saved: Saved | None, options: Any, stream: Stream | None, done: list[dict[str, Any]], left: str
+) -> int:
+    if stream is not None and saved is not None:
+        _end(saved, stream)
     if saved is None:
         print(f"creative {action.verb}: stopped; there was nothing to keep yet.{left}", file=sys.stderr)
     elif action.output == "video":
@@ -269,7 +288,7 @@ def _stopped(action: Action, saved: Saved | None, options: Any, done: list[dict[
     if options.json_report:
         kept = [facts(saved)] if saved else []
         print(json.dumps({"results": [*done, *kept], "stopped": True} if left or not kept else kept[0]))
-    elif saved is not None:
+    elif saved is not None and stream is None:
         print(saved.path)
     return 130
 

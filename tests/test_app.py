@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import threading
 from collections.abc import Generator
 from pathlib import Path
@@ -17,7 +19,7 @@ from creative.progress import Step, run
 from creative.provenance import read_provenance
 from creative.settings import SettingsError
 
-SAY, GROW = APP.actions[1:]
+SAY, TELL, GROW = APP.actions[1:]
 
 
 def inputs(photo: Path, **more: Any) -> TintInputs:
@@ -51,6 +53,48 @@ def test_text_has_its_provenance_beside_it(tmp_path: Path) -> None:
     made = read_provenance(saved.path)
     assert made is not None
     assert made.result["given"] == {"prompt": "ö"}
+
+
+def test_a_text_may_come_with_more(tmp_path: Path) -> None:
+    saved = run(perform(TELL, TELL.inputs(prompt="<so> it goes "), TELL.settings(letters=13), out=tmp_path))
+    assert saved.path.read_text(encoding="utf-8") == saved.result.text == "<so> it goes "
+    assert "<b title='4 letters'>&lt;so&gt;</b>" in saved.shown
+    made = read_provenance(saved.path)
+    assert made is not None
+    assert (made.weights, made.result["given"]) == ({"voice": "0" * 64}, {"prompt": "<so> it goes "})
+
+
+def test_an_interrupted_text_is_kept_and_shown(tmp_path: Path) -> None:
+    job = perform(TELL, TELL.inputs(prompt="once upon"), TELL.settings(letters=900), out=tmp_path)
+    for _ in range(8):
+        next(job)
+    saved = end(job, KeyboardInterrupt)
+    assert (saved.path.name, saved.path.read_text(), saved.complete) == ("tell-stopped.txt", "once up", False)
+    assert "2 letters" in saved.shown
+    plain = perform(SAY, SAY.inputs(), SAY.settings(times=9), out=tmp_path)
+    for _ in range(3):
+        next(plain)
+    assert (tmp_path / "say-stopped.txt") == end(plain, KeyboardInterrupt).path
+
+
+def test_a_page_to_look_at(photo_file: Path, tmp_path: Path) -> None:
+    told = run(perform(TELL, TELL.inputs(prompt="<so> "), TELL.settings(), out=tmp_path / "tale.html"))
+    text = told.path.read_text(encoding="utf-8")
+    assert text.startswith("<!doctype html>")
+    assert "<pre class='text'>&lt;so&gt; &lt;so&gt;" in text
+    assert "title='4 letters'" in text
+    assert "<dt>prompt</dt><dd>&lt;so&gt; </dd>" in text
+    assert "script" not in text.replace("default-src 'none'", "")
+    assert "Content-Security-Policy" in text
+    assert read_provenance(told.path) is not None
+    tinted = run(perform(TINT, inputs(photo_file), TintSettings(), out=tmp_path / "tinted.html")).path.read_text()
+    encoded = tinted.split("data:image/png;base64,")[1].split('"')[0]
+    plain = run(perform(TINT, inputs(photo_file), TintSettings(), out=tmp_path / "tinted.png")).path
+    picture = Image.open(io.BytesIO(base64.b64decode(encoded)))
+    assert picture.tobytes() == Image.open(plain).tobytes()
+    assert "Its mean is <code>" in tinted
+    with pytest.raises(ValueError, match=r"`creative say` has no page to save as said\.html"):
+        perform(SAY, SAY.inputs(), SAY.settings(), out=tmp_path / "said.html")
 
 
 def test_folder_is_told_to_the_engine(tmp_path: Path) -> None:

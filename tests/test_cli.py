@@ -262,6 +262,55 @@ def test_text_is_printed(creative: Creative) -> None:
     assert "Saved in out/say.txt." in said.err
 
 
+def test_text_comes_as_it_grows(tmp_path: Path) -> None:
+    job = _started(tmp_path, "tell", "--prompt", "abcdefgh\n", "--letters", "20", "--pause", "0.1")
+    assert job.stdout is not None
+    first = job.stdout.read(1)
+    began = time.monotonic()
+    rest = job.stdout.read()
+    assert time.monotonic() - began > 0.8, "it all came at once"
+    assert first + rest == "abcdefgh\nabcdefgh\nab\n"
+    job.communicate(timeout=20)
+
+
+def test_text_that_changes_its_mind_is_whole_in_the_end(creative: Creative) -> None:
+    said = creative("tell", "--prompt", "abcd", "--letters", "8", "--pause", "0.06", "--change", "5")
+    assert said.out.splitlines() == ["abcd", "Abcdabcd"]
+
+
+def test_text_is_not_streamed_into_json(creative: Creative) -> None:
+    said = creative("tell", "--prompt", "abcd", "--letters", "8", "--pause", "0.06", "--json")
+    assert Path(said.json["output"]).read_text() == "abcdabcd"
+
+
+def test_text_and_errors_do_not_share_a_line(creative: Creative) -> None:
+    said = creative("tell", "--prompt", "abcd", "--letters", "3", "--pause", "0.06", "--fail")
+    assert (said.code, said.out, said.err) == (1, "abc", "creative tell: The thread is lost.\n")
+
+
+def test_ctrl_c_keeps_the_text_so_far(tmp_path: Path) -> None:
+    job = _started(tmp_path, "tell", "--prompt", "abcd", "--letters", "900", "--pause", "0.1")
+    assert job.stdout is not None
+    first = job.stdout.read(2)
+    job.send_signal(signal.SIGINT)
+    out, err = job.communicate(timeout=20)
+    assert job.returncode == 130
+    assert "the last preview is kept in out/tell-stopped.txt" in err
+    assert first + out == (tmp_path / "out/tell-stopped.txt").read_text() + "\n"
+
+
+def test_a_page_is_saved_and_found_again(creative: Creative) -> None:
+    words = ["tell", "--prompt", "one two ", "--letters", "8", "-o", "tale.html"]
+    said = creative(*words)
+    assert (said.code, said.out) == (0, "one two \n")
+    assert "Saved in tale.html." in said.err
+    assert "3 letters" in Path("tale.html").read_text()
+    again = creative(*words)
+    assert again.out == "tale.html\n"
+    assert "there already" in again.err
+    assert "has no page" in creative("say", "-o", "said.html").err
+
+
 def test_quiet_and_progress(creative: Creative, photo_file: Path) -> None:
     assert creative("tint", photo_file, "red", "--quiet").err == ""
     assert "1/3" in creative("tint", photo_file, "blue", "--progress").err

@@ -42,6 +42,13 @@ def test_text_and_its_sidecar(creative: Creative) -> None:  # noqa: F811
     assert read_provenance("out/say-replay.txt") == read_provenance("out/say.txt")
 
 
+def test_a_page_and_its_sidecar(creative: Creative) -> None:  # noqa: F811
+    creative("tell", "--prompt", "what was said ", "-o", "tale.html")
+    again = creative("replay", "tale.html")
+    assert again.code == 0
+    assert again.out == "tale-replay.html\n"
+
+
 def test_a_stopped_result_is_stopped_again(creative: Creative, photo_file: Path) -> None:  # noqa: F811
     from apps._app import perform
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import sys
 import time
 from collections.abc import Generator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -16,6 +18,9 @@ from apps._app import Action, App
 from creative.images import ImageError, open_image, open_mask
 from creative.progress import Step
 from creative.settings import Field, Inputs, MaskFile, PictureFile, Settings
+
+if TYPE_CHECKING:
+    from creative.provenance import Provenance
 
 
 class TintInputs(Inputs):
@@ -69,7 +74,16 @@ def _tinted(photo: Image.Image, inputs: TintInputs, settings: TintSettings) -> G
             print("light off", file=sys.stderr)
 
 
-TINT = Action("tint", "Tint", "Shine a coloured light on pictures.", TintInputs, TintSettings, tint, batch="photo")
+def show_light(picture: Image.Image) -> str:
+    """Its mean colour."""
+    red, green, blue = picture.resize((1, 1)).getpixel((0, 0))  # type: ignore[misc]
+    return f"<p>Its mean is <code>{red} {green} {blue}</code>.</p>"
+
+
+TINT = Action(
+    "tint", "Tint", "Shine a coloured light on pictures.", TintInputs, TintSettings, tint,
+    batch="photo", show=show_light,
+)  # fmt: skip
 
 
 class SayInputs(Inputs):
@@ -91,6 +105,47 @@ def say(inputs: SayInputs, settings: SaySettings, device: str) -> Generator[Step
         yield Step(done, settings.times, preview=lambda: "".join(said))
         said.append(inputs.prompt + "\n")
     return "".join(said)
+
+
+class TellSettings(Settings):
+    """How to tell it."""
+
+    letters: int = Field(12, ge=1, le=100_000, title="Letters", description="How many to tell")
+    pause: float = Field(0, ge=0, le=60, title="Pause", description="Between two letters, seconds", advanced=True)
+    change: int = Field(0, ge=0, title="Change", description="Letter at which the first one is changed", advanced=True)
+    fail: bool = Field(False, title="Fail", description="Lose the thread at the end", advanced=True)
+
+
+@dataclass(frozen=True)
+class Tale:
+    """A text, and how long each word of it is."""
+
+    text: str
+    provenance: Provenance | None = None
+
+
+def tell(inputs: SayInputs, settings: TellSettings, device: str) -> Generator[Step, None, Tale]:
+    """Tell the prompt again and again, letter by letter."""
+    from creative.provenance import describe_run
+
+    made = describe_run("tell", settings, weights={"voice": "0" * 64})
+    text = ""
+    yield Step(0, settings.letters)
+    for done in range(1, settings.letters + 1):
+        text += inputs.prompt[(done - 1) % len(inputs.prompt)]
+        if done == settings.change:
+            text = text[0].swapcase() + text[1:]
+        yield Step(done, settings.letters, preview=lambda text=text: Tale(text, made))
+        time.sleep(settings.pause)
+    if settings.fail:
+        raise ImageError("The thread is lost.")
+    return Tale(text, made)
+
+
+def show_tale(tale: Tale) -> str:
+    """Each word with its length."""
+    words = (f"<b title='{len(word)} letters'>{html.escape(word)}</b>" for word in tale.text.split())
+    return f"<h2>Words</h2><p>{' '.join(words)}</p>"
 
 
 class GrowSettings(Settings):
@@ -125,6 +180,7 @@ APP = App(
     (
         TINT,
         Action("say", "Say", "Say something a few times.", SayInputs, SaySettings, say, output="text"),
+        Action("tell", "Tell", "Tell it slowly.", SayInputs, TellSettings, tell, output="text", show=show_tale),
         Action("grow tree", "Grow", "Grow a tree.", GrowInputs, GrowSettings, grow, output="folder", page=False),
     ),
 )
