@@ -10,12 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from creative.images import lightness
 from creative.losses import gram
 
 if TYPE_CHECKING:
     from creative.models.features import Features
-
-LUMA = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +64,8 @@ def style_quality(
 
 def grain(picture: Tensor) -> float:
     """The standard deviation of the 3 × 3 Laplacian of a picture's lightness: (1, 3, H, W) in [0, 1]."""
-    lightness = (picture * picture.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
     laplacian = picture.new_tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]]).view(1, 1, 3, 3)
-    return F.conv2d(lightness, laplacian).std().item()
+    return F.conv2d(lightness(picture), laplacian).std().item()
 
 
 def pooled(maps: Mapping[str, Tensor], layer: str) -> Tensor:

@@ -17,7 +17,19 @@ FILES = sorted(path for folder in ("creative", "apps") for path in (ROOT / folde
 FLOORS = [
     ["settings", "progress"],
     ["options"],
-    ["files", "device", "images", "video", "checkpoint", "weights", "provenance", "losses", "metrics", "blocks"],
+    [
+        "files",
+        "device",
+        "images",
+        "video",
+        "checkpoint",
+        "weights",
+        "provenance",
+        "losses",
+        "metrics",
+        "blocks",
+        "optimizers",
+    ],
     ["models", "data", "style_presets"],
     ["engines"],
 ]

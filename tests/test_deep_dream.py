@@ -100,7 +100,7 @@ def test_gradient_is_that_of_finite_differences(kind: str) -> None:
     assert slope != 0
 
 
-@pytest.mark.parametrize("kind", ["l2", "mean", "channels", "guide"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("network", "layers"), [("squeezenet1_0", ("fire3", "fire5")), ("bundled", ("relu2_2", "relu3_2"))]
 )
@@ -111,6 +111,23 @@ def test_tiles_give_the_gradient_of_the_whole(kind: str, network: str, layers: t
     tiled = goal.gradient(at, tile=48)
     assert (tiled - whole).abs().max() < 1e-9 * whole.abs().max()
     assert goal.value == pytest.approx(value, rel=1e-9)
+
+
+def test_a_class_in_tiles_is_exact_whatever_the_classifier() -> None:
+    """Not only for a linear one on means: here places count, and there is a kink behind them; with a layer besides."""
+    features = untrained_features("squeezenet1_0", layers=("fire3", "fire5")).double()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        head = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(1024, 9), nn.ReLU(), nn.Linear(9, 5))
+    network = Classifier(features, head.double(), ["a", "b", "c", "d", "e"])
+    goal, at = Objective(features, parse_layers(("fire3",)), classifier=network, subject=2), picture(109, 141).double()
+    goal.balance(at, tile=48)
+    whole = goal.gradient(at)
+    value = goal.value
+    assert (goal.gradient(at, tile=48) - whole).abs().max() < 1e-9 * whole.abs().max()
+    assert goal.value == pytest.approx(value, rel=1e-9)
+    layer_alone = Objective(features, parse_layers(("fire3",))).gradient(at)
+    assert not torch.allclose(layer_alone / layer_alone.std(), whole / whole.std(), atol=0.1)
 
 
 @pytest.mark.parametrize(
@@ -353,6 +370,8 @@ def test_too_narrow_for_the_network() -> None:
         dream(photo(400, 1), DreamSettings(size=400), device="cpu")
     with pytest.raises(DreamError, match="guide"):
         dream(photo(), quick(layers=("relu5_1",)), guide=photo(200, 2), device="cpu")
+    with pytest.raises(DreamError, match="give layers too"):
+        dream(photo(), quick(subject="toucan"), guide=photo(), device="cpu")
 
 
 def test_no_layer_is_missing_for_any_network() -> None:

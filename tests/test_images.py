@@ -442,7 +442,7 @@ def test_tiles_of_a_network_give_the_features_of_the_whole() -> None:
 
 
 def test_tiles_of_no_size_are_refused() -> None:
-    for arguments in ((0, 5, 4, 1), (5, 5, 0, 1), (5, 5, 4, -1)):
+    for arguments in ((0, 5, 4, 1), (5, 5, -1, 1), (5, 5, 4, -1)):
         assert "cannot cover" in refusal(lambda arguments=arguments: tiles(*arguments))  # type: ignore[misc]
 
 

@@ -15,11 +15,11 @@ import torch
 from PIL import Image, ImageChops, ImageStat
 
 from creative.engines.style_transfer import stylize
-from creative.engines.style_transfer.colours import colour_moments, recoloured, with_lightness
+from creative.engines.style_transfer.colours import colour_moments, recoloured
 from creative.engines.style_transfer.objective import Maps
-from creative.engines.style_transfer.optimizers import LBFGS, Adam, Smoothing, resized
+from creative.engines.style_transfer.optimizers import LBFGS, AveragedAdam, Smoothing, resized
 from creative.engines.style_transfer.plan import Clock, Scale, bytes_per_pixel, fitting_tile, plan_scales
-from creative.images import save_image, to_tensor
+from creative.images import save_image, to_tensor, with_lightness
 from creative.metrics import style_quality
 from creative.models.features import load_features, untrained_features
 from creative.options.style_transfer import StylizeSettings
@@ -357,8 +357,8 @@ def test_a_mask_of_another_size_is_scaled() -> None:
 # --- its parts ---
 
 
-@pytest.mark.parametrize("make", [lambda: LBFGS(Smoothing(1.0)), lambda: Adam(0.02, averaged=True)])
-def test_optimizers_find_a_picture_and_go_on_at_another_size(make: Callable[[], LBFGS | Adam]) -> None:
+@pytest.mark.parametrize("make", [lambda: LBFGS(Smoothing(1.0)), lambda: AveragedAdam(0.02, averaged=True)])
+def test_optimizers_find_a_picture_and_go_on_at_another_size(make: Callable[[], LBFGS | AveragedAdam]) -> None:
     target = torch.rand(1, 3, 24, 20, generator=torch.Generator().manual_seed(0)) * 0.8 + 0.1
     optimizer, picture = make(), torch.full((1, 3, 12, 10), 0.5)
     for size in ((12, 10), (24, 20)):

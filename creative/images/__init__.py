@@ -8,6 +8,7 @@ A picture that was opened remembers in ``info["source"]`` which file it came fro
 metadata. A picture that carries ``info["provenance"]`` takes it along into the file that it is saved as.
 """
 
+from creative.images.colours import LUMA, lightness, with_lightness
 from creative.images.opening import (
     MAX_BYTES,
     MAX_PIXELS,
@@ -22,9 +23,10 @@ from creative.images.opening import (
 )
 from creative.images.pixels import fit, resize, to_image, to_tensor
 from creative.images.saving import MAX_NOTE, SAVED_AS, Note, check_output, encoded, read_note, save_image
-from creative.images.tiling import Tile, tiles
+from creative.images.tiling import Tile, core_of, tiles
 
 __all__ = [
+    "LUMA",
     "MAX_BYTES",
     "MAX_NOTE",
     "MAX_PIXELS",
@@ -35,8 +37,10 @@ __all__ = [
     "Source",
     "Tile",
     "check_output",
+    "core_of",
     "encoded",
     "fit",
+    "lightness",
     "open_image",
     "open_mask",
     "picture_files",
@@ -48,4 +52,5 @@ __all__ = [
     "tiles",
     "to_image",
     "to_tensor",
+    "with_lightness",
 ]

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from creative.images.opening import ImageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +50,14 @@ def tiles(height: int, width: int, size: int, halo: int, multiple: int = 1) -> l
 
     Args:
         size: the longest side of a core, pixels; rounded down to a multiple, and cores are made of nearly equal size.
+            0: one tile that is the whole picture.
         halo: pixels that the outer box has around the core, cut off at the picture's border.
         multiple: cores and outer boxes begin at multiples of this, and end at one or at the picture's border. With a
             network of that stride, the positions of its features in a tile are then those in the whole picture.
     """
-    if min(height, width, size, multiple) < 1 or halo < 0:
+    if min(height, width, multiple) < 1 or min(size, halo) < 0:
         raise ImageError(f"Tiles of {size} pixels with a halo of {halo} cannot cover {width} × {height} pixels.")
+    size = size or max(height, width) + multiple
     rows, columns = (_spans(length, size, halo, multiple) for length in (height, width))
     return [
         Tile(top, left, tall, wide, outer_top, outer_left, outer_tall, outer_wide)
@@ -72,3 +78,22 @@ def _spans(length: int, size: int, halo: int, multiple: int) -> list[tuple[int, 
         outer_stop = min(length, -(-(stop + halo) // multiple) * multiple)
         spans.append((start, stop - start, outer_start, outer_stop - outer_start))
     return spans
+
+
+def core_of(values: Tensor, tile: Tile, height: int, width: int, stride: int) -> Tensor:
+    """What of a network's map of a tile's outer box belongs to its core.
+
+    Cores share out the map of a whole picture of height × width pixels: its last rows and columns, which may stand for
+    less than a stride, go with the last tiles.
+
+    Args:
+        values: the map (..., H, W), a position every ``stride`` pixels, of a tile made with a multiple of ``stride``.
+    """
+    rows = _positions(tile.top, tile.height, tile.outer_top, height, stride, values.shape[-2])
+    columns = _positions(tile.left, tile.width, tile.outer_left, width, stride, values.shape[-1])
+    return values[..., rows, columns]
+
+
+def _positions(start: int, length: int, outer: int, whole: int, stride: int, size: int) -> slice:
+    first = (start - outer) // stride
+    return slice(first, first + length // stride if start + length < whole else size)

@@ -2,19 +2,21 @@
 
 Everything that layers are dreamed for is a sum over the positions of their maps. So the picture can be cut into tiles:
 each sees, around its core, as far as the network sees, counts the positions of its core only, and its gradient is added
-to those of the other tiles. The sum is the gradient of the whole picture up to rounding.
+to those of the other tiles. The sum is the gradient of the whole picture up to rounding. A class is no such sum, but a
+first pass over the tiles gives the last map as a whole, and so the slope of the class's logit by it; the second pass
+follows that slope in each tile.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from creative.device import autocast
-from creative.images import Tile, tiles
+from creative.images import Tile, core_of, tiles
 from creative.models.chains import margins
 from creative.models.features import Classifier, Features
 from creative.options.deep_dream import Part
@@ -36,7 +38,7 @@ class Objective:
     - half the square of the values (``l2``: what is seen already is seen more), or the values (``mean``);
     - with a guide, of the product with the guide's feature that fits the position best (google/deepdream);
 
-    or a class's logit, which is the one thing that does not add up over tiles: there, each tile is asked by itself.
+    and a class's logit.
 
     Args:
         features: a network cut after the last layer needed.
@@ -84,52 +86,85 @@ class Objective:
         self.value = float(value)
         return gradient
 
-    def balance(self, picture: Tensor) -> None:
+    def balance(self, picture: Tensor, tile: int = 0) -> None:
         """Give each part the same say, by the size of its gradient in this picture, before weights are applied."""
         if len(self.scales) < 2:
             return
         alone = torch.eye(len(self.scales), device=self.device)
-        sizes = torch.stack([self._gradient(picture, 0, only)[0].std() for only in alone])
+        sizes = torch.stack([self._gradient(picture, tile, only)[0].std() for only in alone])
         self.scales = torch.where(sizes > 0, 1 / sizes.clamp(min=1e-20), 1.0)
 
     def _gradient(self, picture: Tensor, tile: int, scales: Tensor) -> tuple[Tensor, Tensor]:
         size = (picture.shape[-2], picture.shape[-1])
-        cut = tiles(*size, tile, self.halo, self.multiple) if tile else tiles(*size, max(size) + self.multiple, 0)
-        total = torch.zeros_like(picture) if len(cut) > 1 else None
-        value = torch.zeros((), device=self.device)
-        for part in cut:
-            view = picture[(..., *part.outer)].detach().requires_grad_()
-            with torch.enable_grad():
-                share = self._share(view, part, size, scales)
-                (gradient,) = torch.autograd.grad(share, view)
-            value = value + share.detach()
-            if total is None:
-                return gradient, value
+        cut = tiles(*size, tile, self.halo, self.multiple)
+        if len(cut) == 1:
+            return self._of_tile(picture, cut[0], size, scales)
+        total, value = torch.zeros_like(picture), torch.zeros((), device=self.device)
+        slopes: list[Tensor] | list[None] = [None] * len(cut)
+        if self.classifier is not None:
+            constant, slopes = self._slopes(picture, cut, size)
+            value = value + constant * scales[-1]
+        for part, slope in zip(cut, slopes, strict=True):
+            gradient, share = self._of_tile(picture, part, size, scales, slope)
             total[(..., *part.outer)] += gradient
-        assert total is not None
+            value = value + share
         return total, value
 
-    def _share(self, view: Tensor, tile: Tile, size: tuple[int, int], scales: Tensor) -> Tensor:
-        """What a tile's core adds to the value."""
+    def _of_tile(
+        self, picture: Tensor, tile: Tile, size: tuple[int, int], scales: Tensor, slope: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        view = picture[(..., *tile.outer)].detach().requires_grad_()
+        with torch.enable_grad():
+            share = self._share(view, tile, size, scales, slope)
+            (gradient,) = torch.autograd.grad(share, view)
+        return gradient, share.detach()
+
+    def _share(self, view: Tensor, tile: Tile, size: tuple[int, int], scales: Tensor, slope: Tensor | None) -> Tensor:
+        """What a tile's core adds to the value; of a class, along the slope of its logit if there are more tiles."""
         with autocast(self.device, self.precision):
-            maps, logits = self.classifier.maps_and_logits(view) if self.classifier else (self.features(view), None)
+            maps = self.features(view)
         share = torch.zeros((), device=self.device)
         for index, part in enumerate(self.parts):
             stride = self.features.strides[part.layer]
-            whole = maps[part.layer]
-            rows = _span(tile.top, tile.height, tile.outer_top, size[0], stride, whole.shape[-2])
-            columns = _span(tile.left, tile.width, tile.outer_left, size[1], stride, whole.shape[-1])
-            seen = self._chosen(whole[..., rows, columns], part)
+            seen = self._chosen(core_of(maps[part.layer], tile, *size, stride), part)
             positions = size[0] * size[1] / stride**2  # of the whole picture: about, but the same for all tiles
             amount = self._amount(seen, index) / (positions * seen.shape[1])
             share = share + amount * (part.weight * scales[index])
-        if logits is not None and self.subject is not None:
-            area = tile.height * tile.width / (size[0] * size[1])
-            share = share + logits[0, self.subject] * (area * scales[-1])
+        if self.classifier is not None:
+            last = self._last(maps, tile, size)
+            share = share + scales[-1] * (self._logit(last) if slope is None else (_wide(last) * slope).sum())
         return share
 
+    def _slopes(self, picture: Tensor, cut: Sequence[Tile], size: tuple[int, int]) -> tuple[Tensor, list[Tensor]]:
+        """The logit less its linear part, and for each tile the logit's slope by the last map in its core."""
+        rows: list[list[Tensor]] = []
+        for tile in cut:
+            with torch.no_grad(), autocast(self.device, self.precision):
+                maps = self.features(picture[(..., *tile.outer)])
+            if not tile.left:
+                rows.append([])
+            rows[-1].append(self._last(maps, tile, size).clone())
+        whole = torch.cat([torch.cat(row, -1) for row in rows], -2).requires_grad_()
+        with torch.enable_grad():
+            logit = self._logit(whole)
+            (slope,) = torch.autograd.grad(logit, whole)
+        slope = _wide(slope)
+        heights = [row[0].shape[-2] for row in rows]
+        widths = [core.shape[-1] for core in rows[0]]
+        slopes = [core for band in slope.split(heights, -2) for core in band.split(widths, -1)]
+        return logit.detach() - (_wide(whole.detach()) * slope).sum(), slopes
+
+    def _last(self, maps: Mapping[str, Tensor], tile: Tile, size: tuple[int, int]) -> Tensor:
+        layer = self.features.layers[-1]
+        return core_of(maps[layer], tile, *size, self.features.strides[layer])
+
+    def _logit(self, last: Tensor) -> Tensor:
+        assert self.classifier is not None
+        with autocast(self.device, self.precision):
+            return _wide(self.classifier.head(last)[0, self.subject])
+
     def _amount(self, seen: Tensor, index: int) -> Tensor:
-        values = seen.to(torch.promote_types(seen.dtype, torch.float32))
+        values = _wide(seen)
         if self._guides is not None:
             return (values * _best(values, self._guides[index])).sum()
         return values.square().sum() / 2 if self.maximise == "l2" else values.sum()
@@ -139,8 +174,7 @@ class Objective:
         with torch.no_grad(), autocast(self.device, self.precision):
             maps = self.features(guide)
         seen = [self._chosen(maps[part.layer], part).flatten(2)[0].T for part in self.parts]
-        seen = [places.to(torch.promote_types(places.dtype, torch.float32)) for places in seen]
-        return [places[:: -(-len(places) // MOST_GUIDES)].contiguous() for places in seen]
+        return [_wide(places[:: -(-len(places) // MOST_GUIDES)]).contiguous() for places in seen]
 
     @staticmethod
     def _chosen(values: Tensor, part: Part) -> Tensor:
@@ -169,10 +203,9 @@ def _best(values: Tensor, guide: Tensor) -> Tensor:
     return guide[best].T.reshape(values.shape)
 
 
-def _span(start: int, length: int, outer: int, whole: int, stride: int, size: int) -> slice:
-    """The positions of a map that belong to a core; behind the last core there may be some more."""
-    first = (start - outer) // stride
-    return slice(first, first + length // stride if start + length < whole else size)
+def _wide(values: Tensor) -> Tensor:
+    """In single precision at least: sums of half precision would not be good enough."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def class_number(classes: Sequence[str], name: str) -> int:

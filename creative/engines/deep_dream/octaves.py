@@ -18,7 +18,7 @@ from creative.device import choose_device, fast_dtype, random_generator
 from creative.engines.deep_dream.ascent import normalised, smoothed
 from creative.engines.deep_dream.objective import DreamError, Objective, class_number
 from creative.files import plain_name
-from creative.images import fit, resize, to_image, to_tensor
+from creative.images import fit, resize, to_image, to_tensor, with_lightness
 from creative.models.features import Features, load_classifier, load_features
 from creative.options.deep_dream import DreamSettings, parse_layers
 from creative.progress import Step
@@ -34,7 +34,6 @@ WHOLE = 1_500_000
 TILE = 512
 """Side in pixels of the tiles for larger ones."""
 GUIDE_SIDE = 256
-LUMA = (0.299, 0.587, 0.114)
 
 
 def dream(
@@ -199,7 +198,8 @@ class Dreamer:
         for number, size in enumerate(plan.octaves, 1):
             base, picture = self._begin(resize(start, size), dreamed, begun)
             allowed = self._allowed(mask, size)
-            dreamed, begun = picture, base
+            dreamed, begun = picture, base if number < len(plan.octaves) else None  # large pictures: not kept in vain
+            del base
             finished = partial(self._finished, original, picture, mask)
             if not plan.steps and number == len(plan.octaves):
                 yield Step(total, total, preview=finished)
@@ -222,7 +222,7 @@ class Dreamer:
         """One step along the gradient, in place: (1, 3, H, W) in [0, 1]."""
         settings = self.settings
         if not self._balanced:
-            self.objective.balance(picture)
+            self.objective.balance(picture, self._tile(picture))
             self._balanced = True
         shift = torch.randint(-settings.jitter, settings.jitter + 1, (2,), generator=random).tolist()
         moved = torch.roll(picture, shift, (2, 3)) if any(shift) else picture
@@ -275,6 +275,10 @@ def load_dreamer(
     where = choose_device(device or "auto")
     parts = parse_layers(settings.layers)
     layers = [part.layer for part in parts]
+    if guide is not None and not parts:
+        raise DreamError(
+            "A guide says what to look for in layers, and a subject alone has none: give layers too, or one of the two."
+        )
     classifier, subject = None, None
     if settings.subject is not None:
         if settings.pooling != "max":
@@ -307,12 +311,6 @@ def _guide(guide: Image.Image, features: Features, device: torch.device) -> Tens
             f"{features.min_size} a side that {features.network} up to {features.layers[-1]} needs."
         )
     return to_tensor(resize(guide, small), device)
-
-
-def with_lightness(photo: Tensor, dreamed: Tensor) -> Tensor:
-    """The photo's colours at the lightness of the dream: its chroma in YIQ is kept. (1, 3, H, W)."""
-    weights = photo.new_tensor(LUMA).view(1, 3, 1, 1)
-    return (photo + ((dreamed - photo) * weights).sum(1, keepdim=True)).clamp(0, 1)
 
 
 def _resampled(picture: Tensor, size: tuple[int, int]) -> Tensor:

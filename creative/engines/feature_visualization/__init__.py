@@ -9,7 +9,6 @@ from creative.engines.feature_visualization.measure import (
     measure,
     num_channels,
 )
-from creative.engines.feature_visualization.optimizer import Adam, Optimizer
 from creative.engines.feature_visualization.parameterization import FourierPictures, Parameterization, PixelPictures
 from creative.engines.feature_visualization.sheet import sheet
 from creative.engines.feature_visualization.transforms import (
@@ -22,6 +21,7 @@ from creative.engines.feature_visualization.transforms import (
     Transforms,
     robust_transforms,
 )
+from creative.optimizers import Adam, Optimizer
 
 __all__ = [
     "Adam",

@@ -24,13 +24,13 @@ from torch import Tensor
 
 from creative.device import choose_device, fast_dtype, random_generator
 from creative.engines.feature_visualization.measure import Score, load_network
-from creative.engines.feature_visualization.optimizer import Adam, Optimizer
 from creative.engines.feature_visualization.parameterization import FourierPictures, Parameterization, PixelPictures
 from creative.engines.feature_visualization.plan import Plan, asked_for, make_plan
 from creative.engines.feature_visualization.redirect import Redirected
 from creative.engines.feature_visualization.transforms import Transform, robust_transforms
 from creative.images import to_image
 from creative.models.features import Classifier, Features
+from creative.optimizers import Adam, Optimizer
 from creative.options.feature_visualization import VisualizeSettings
 from creative.options.objectives import Objective
 from creative.progress import Step

@@ -1,4 +1,4 @@
-"""Colours: a picture in another's colours, and a picture with another's lightness."""
+"""Colours: a picture in another's colours."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from torch import Tensor
 
 from creative.losses import Moments, moments
 
-LUMA = (0.299, 0.587, 0.114)
 _LEAST = 1e-5  # variance of a colour that hardly varies
 
 
@@ -29,13 +28,6 @@ def recoloured(picture: Tensor, colours: Moments) -> Tensor:
     centred = picture - own.mean.view(1, 3, 1, 1)
     moved = torch.einsum("ij,bjhw->bihw", matrix.to(picture), centred) + wanted.mean.view(1, 3, 1, 1)
     return moved.clamp(0, 1)
-
-
-def with_lightness(picture: Tensor, lighter: Tensor) -> Tensor:
-    """The picture's colours at the lightness of another of the same size: its chroma in YIQ is kept."""
-    weights = picture.new_tensor(LUMA).view(1, 3, 1, 1)
-    change = ((lighter - picture) * weights).sum(1, keepdim=True)
-    return (picture + change).clamp(0, 1)
 
 
 def _power(matrix: Tensor, exponent: float) -> Tensor:

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from creative.device import autocast
-from creative.images import Tile, tiles
+from creative.images import Tile, core_of, tiles
 from creative.losses import Moments, moments, projections, sliced_wasserstein
 from creative.models.features import Features
 from creative.style_presets import PIXELS
@@ -63,16 +63,11 @@ class Maps:
 
     def tiles(self, size: tuple[int, int], side: int) -> list[Tile]:
         """Tiles of a picture of (height, width); one that is all of it where ``side`` is 0."""
-        return tiles(*size, side, self.halo, self.multiple) if side else tiles(*size, max(size) + self.multiple, 0)
+        return tiles(*size, side, self.halo, self.multiple)
 
     def core(self, maps: Mapping[str, Tensor], tile: Tile, size: tuple[int, int]) -> dict[str, Tensor]:
         """The part of each map that belongs to a tile's core, in a picture of (height, width)."""
-        cut = {}
-        for layer, values in maps.items():
-            rows = _span(tile.top, tile.height, tile.outer_top, size[0], self.strides[layer], values.shape[-2])
-            columns = _span(tile.left, tile.width, tile.outer_left, size[1], self.strides[layer], values.shape[-1])
-            cut[layer] = values[..., rows, columns]
-        return cut
+        return {layer: core_of(values, tile, *size, self.strides[layer]) for layer, values in maps.items()}
 
     def moments(self, picture: Tensor, layers: Sequence[str], tile: int = 0) -> dict[str, Moments]:
         """The moments of a picture (1, 3, H, W), gathered tile by tile; without a graph only."""
@@ -93,11 +88,6 @@ class Maps:
         cut = pooled[..., top : top + like.shape[-2], left : left + like.shape[-1]]
         missing = (like.shape[-2] - cut.shape[-2], like.shape[-1] - cut.shape[-1])
         return F.pad(cut, (0, missing[1], 0, missing[0]), mode="replicate") if any(missing) else cut
-
-
-def _span(start: int, length: int, outer: int, whole: int, stride: int, size: int) -> slice:
-    first = (start - outer) // stride
-    return slice(first, first + length // stride if start + length < whole else size)
 
 
 class Objective:

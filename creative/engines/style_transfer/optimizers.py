@@ -11,11 +11,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from creative.optimizers import AdamMoments
+
 LARGEST_STEP = 0.1
 """The mean change of a value in one step of L-BFGS is at most this; colours are in [0, 1]."""
 FIRST_STEP = 0.02
 PAIRS = 8
 """Differences of pictures and of gradients that L-BFGS remembers."""
+BETAS = (0.9, 0.99)
+"""How much of Adam's running means stays in a step."""
 
 
 def resized(picture: Tensor, size: tuple[int, int]) -> Tensor:
@@ -113,24 +117,17 @@ def _dot(one: Tensor, other: Tensor) -> Tensor:
     return torch.dot(one.reshape(-1), other.reshape(-1))
 
 
-class Adam:
-    """Adam (Kingma and Ba, 2015, arXiv:1412.6980) with an average of its iterates (Polyak and Juditsky, 1992)."""
+class AveragedAdam:
+    """Adam with an average of its iterates (Polyak and Juditsky, 1992)."""
 
     def __init__(self, learning_rate: float, *, averaged: bool) -> None:
         self.learning_rate, self.averaged = learning_rate, averaged
-        self._first = self._second = self._average = torch.zeros(())
-        self._count = 0
-        self._weight = 0.0
+        self._moments = AdamMoments(betas=BETAS, eps=1e-12)
+        self._average, self._weight = torch.zeros(()), 0.0
 
-    def step(self, picture: Tensor, gradient: Tensor, decay: tuple[float, float] = (0.9, 0.99)) -> Tensor:
+    def step(self, picture: Tensor, gradient: Tensor) -> Tensor:
         """The next picture, in [0, 1]."""
-        if not self._count:
-            self._first, self._second = torch.zeros_like(picture), torch.zeros_like(picture)
-        self._count += 1
-        self._first.lerp_(gradient, 1 - decay[0])
-        self._second.mul_(decay[1]).addcmul_(gradient, gradient, value=1 - decay[1])
-        size = self._second.sqrt().mul_(1 / (1 - decay[1] ** self._count) ** 0.5).add_(1e-12)
-        step = torch.div(self._first, size, out=size).mul_(self.learning_rate / (1 - decay[0] ** self._count))
+        step = self._moments.step(gradient, self.learning_rate)
         picture = torch.sub(picture, step, out=step).clamp_(0, 1)
         if self.averaged:
             self._weight = 0.9 * self._weight + 0.1
@@ -139,15 +136,13 @@ class Adam:
 
     def resize(self, size: tuple[int, int]) -> None:
         """Carry the running moments to pictures of another (height, width); the average begins anew."""
-        if self._count:
-            self._first = resized(self._first, size)
-            self._second = resized(self._second, size).clamp_(min=0)
+        self._moments.resize(lambda moment: resized(moment, size))
         self._average, self._weight = torch.zeros(()), 0.0
 
     def forget(self) -> None:
         """Start afresh."""
-        self._first = self._second = self._average = torch.zeros(())
-        self._count, self._weight = 0, 0.0
+        self._moments = AdamMoments(betas=BETAS, eps=1e-12)
+        self._average, self._weight = torch.zeros(()), 0.0
 
     def result(self, picture: Tensor) -> Tensor:
         """What to show for the picture: the average of the last ones."""

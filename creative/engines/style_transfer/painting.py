@@ -20,12 +20,12 @@ from PIL import Image
 from torch import Tensor
 
 from creative.device import random_generator
-from creative.engines.style_transfer.colours import colour_moments, recoloured, with_lightness
+from creative.engines.style_transfer.colours import colour_moments, recoloured
 from creative.engines.style_transfer.job import Job, StyleError, checked_job
 from creative.engines.style_transfer.objective import Aim, Objective, Seen, framed
-from creative.engines.style_transfer.optimizers import LBFGS, Adam, Smoothing, resized
+from creative.engines.style_transfer.optimizers import LBFGS, AveragedAdam, Smoothing, resized
 from creative.engines.style_transfer.plan import Clock, Scale
-from creative.images import fit, resize, source_of, to_image, to_tensor
+from creative.images import fit, resize, source_of, to_image, to_tensor, with_lightness
 from creative.losses import Moments, directions, projections
 from creative.options.style_transfer import StylizeSettings
 from creative.progress import Step
@@ -82,7 +82,7 @@ def _paint(job: Job) -> Generator[Step, None, Image.Image]:
     yield Step(0, clock.total(0, 0, 0), message=_notice(job))
     generator = random_generator(settings.seed)
     picture: Tensor | None = None
-    optimizer: LBFGS | Adam | None = None
+    optimizer: LBFGS | AveragedAdam | None = None
     for index, scale in enumerate(job.scales):
         if not clock.enter(index) or not any(one.iterations for one in job.scales[index:]):
             break
@@ -220,14 +220,16 @@ def _aims(job: Job, scale: Scale, seen: Sequence[Mapping[str, Seen]]) -> list[Ai
     return aims
 
 
-def _optimizer(job: Job, scale: Scale, before: LBFGS | Adam | None, size: tuple[int, int]) -> LBFGS | Adam:
+def _optimizer(
+    job: Job, scale: Scale, before: LBFGS | AveragedAdam | None, size: tuple[int, int]
+) -> LBFGS | AveragedAdam:
     """The one in use, its state carried over; or a new one where the kind changes."""
-    kind = Adam if job.by_adam(scale) else LBFGS
+    kind = AveragedAdam if job.by_adam(scale) else LBFGS
     if isinstance(before, kind):
         before.resize(size)
         return before
-    if kind is Adam:
-        return Adam(job.settings.learning_rate, averaged=job.settings.average and not job.in_tiles(scale))
+    if kind is AveragedAdam:
+        return AveragedAdam(job.settings.learning_rate, averaged=job.settings.average and not job.in_tiles(scale))
     return LBFGS(Smoothing(SMOOTHING))
 
 
