@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,6 +19,36 @@ if TYPE_CHECKING:
 OutputKind = Literal["image", "text", "video", "model", "folder"]
 WRITES_ITSELF = {"video", "model", "folder"}
 """What an engine writes to a place that it is told, and goes on with there when it is started again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """A part of a result picture that can be clicked.
+
+    Attributes:
+        box: left, top, right and bottom in pixels of the picture.
+        title: what the click does, in a few words.
+        values: some inputs and settings of the action that it starts.
+    """
+
+    box: tuple[int, int, int, int]
+    title: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Clicks:
+    """What a click on a result picture starts: another action of the same app, its form filled in.
+
+    Attributes:
+        verb: of that action.
+        hint: tells that there is something to click.
+        areas: of a result, from the inputs, the settings and what the engine returned.
+    """
+
+    verb: str
+    hint: str
+    areas: Callable[[Any, Any, Any], Sequence[Area]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +74,7 @@ class Action:
             needs no script and nothing from elsewhere (inline SVG, ``<audio src="data:...">``, ``title=``,
             ``<details>``). It is shown under the result, and ``-o NAME.html`` saves it. A job that was stopped is
             shown where its preview is more than a bare text or picture.
+        clicks: what parts of the result picture lead to when they are clicked on a page.
     """
 
     verb: str
@@ -58,6 +89,7 @@ class Action:
     page: bool = True
     place: Callable[[Any, Any], Path] | None = None
     show: Callable[[Any], str] | None = None
+    clicks: Clicks | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,14 @@ import html
 import shutil
 import urllib.parse
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from apps._app import Area
 from creative.provenance import Provenance, read_provenance
 
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
@@ -134,11 +135,33 @@ def pair(before: str, after: str, result: Path) -> str:
     Gradio's own slider keeps a wrong size where it comes into view later; this one needs no script but a line.
     """
     with Image.open(result) as image:
-        width, height = image.size
-    addresses = [f"gradio_api/file={urllib.parse.quote(path)}" for path in (before, after)]
+        shape = _shape(image)
     return (
-        f'<figure class="pair" style="--shape:{width}/{height};--ratio:{width / height:.4f}">'
-        f'<img src="{addresses[1]}" alt="After"><img class="before" src="{addresses[0]}" alt="Before"><i></i>'
+        f'<figure class="pair" {shape}>'
+        f'<img src="{_address(after)}" alt="After"><img class="before" src="{_address(before)}" alt="Before"><i></i>'
         '<input type="range" min="0" max="100" value="0" step="0.1" aria-label="How much of the picture before">'
         "</figure>"
     )
+
+
+def with_areas(path: str, areas: Sequence[Area]) -> str:
+    """A picture whose parts can be clicked, as HTML: a button over each, known by its number."""
+    with Image.open(path) as image:
+        shape, (width, height) = _shape(image), image.size
+    buttons = []
+    for number, area in enumerate(areas):
+        left, top, right, bottom = area.box
+        place = f"left:{left / width:.3%};top:{top / height:.3%}"
+        place += f";width:{(right - left) / width:.3%};height:{(bottom - top) / height:.3%}"
+        title = html.escape(area.title)
+        buttons.append(f'<button data-area="{number}" style="{place}" title="{title}" aria-label="{title}"></button>')
+    return f'<figure class="areas" {shape}><img src="{_address(path)}" alt="">{"".join(buttons)}</figure>'
+
+
+def _shape(image: Image.Image) -> str:
+    width, height = image.size
+    return f'style="--shape:{width}/{height};--ratio:{width / height:.4f}"'
+
+
+def _address(path: str) -> str:
+    return f"gradio_api/file={urllib.parse.quote(path)}"

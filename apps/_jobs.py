@@ -86,6 +86,10 @@ class Running:
             event.set()
         return event is not None
 
+    def has(self, owner: object) -> bool:
+        """Whether the owner has a job."""
+        return owner in self._stops
+
     def stop_all(self) -> None:
         """Ask every job to stop after its step."""
         for event in list(self._stops.values()):

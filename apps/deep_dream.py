@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from apps._app import Action, App
+from apps._app import Action, App, Area, Clicks
 from apps._samples import photos_to_try
 from creative.options.deep_dream import (
     DreamInputs,
@@ -72,18 +73,44 @@ def _look_inside(inputs: LookInsideInputs, settings: LookInsideSettings, device:
     from creative.engines.look_inside import look_inside
     from creative.images import open_image
 
-    photo = open_image(inputs.photo)
-    return _sheet_of(look_inside(photo, settings, weights=inputs.network_weights, device=device))
+    return _told(look_inside(open_image(inputs.photo), settings, weights=inputs.network_weights, device=device))
 
 
-def _sheet_of(looking: Generator[Step, None, Inside]) -> Generator[Step, None, Image]:
-    """Its picture, and a word on how to dream what was seen."""
+def _told(looking: Generator[Step, None, Inside]) -> Generator[Step, None, Inside]:
+    """What was seen, and a word on how to dream it."""
     inside = yield from looking
-    seen = inside.layers[-1].channels[0]
+    strongest = inside.layers[-1].channels[0].name
     yield Step(
-        1, 1, message=f"To dream its strongest channel into the photo: creative dream PHOTO --layers {seen.name}"
+        1, 1, message=f"To dream its strongest channel into the photo: creative dream PHOTO --layers {strongest}"
     )
-    return inside.sheet
+    return inside
+
+
+def _channels(inputs: LookInsideInputs, settings: LookInsideSettings, inside: Inside) -> list[Area]:
+    """Each channel on the sheet, to be dreamed into the photo."""
+    areas = []
+    for channel in (channel for layer in inside.layers for channel in layer.channels):
+        chosen = channel.dream_settings()
+        values = {name: getattr(chosen, name) for name in ("layers", "network", "subject")}
+        values |= {"photo": inputs.photo, "network_weights": inputs.network_weights, "guide": None, "mask": None}
+        areas.append(Area(channel.box, f"Dream {channel.name} into the photo", values))
+    return areas
+
+
+def _show_inside(inside: Inside) -> str:
+    """The classes and the channels as tables."""
+    classes = "".join(
+        f"<tr><td>{html.escape(one.name)}</td><td>{one.confidence:.1%}</td></tr>" for one in inside.classes
+    )
+    channels = "".join(
+        f"<tr><td><code>{channel.name}</code></td>"
+        f"<td>{channel.strength:.3g}</td><td>{channel.peak:.3g}</td><td>{channel.mean:.3g}</td></tr>"
+        for layer in inside.layers
+        for channel in layer.channels
+    )
+    head = "<tr><th>Channel</th><th>Strength</th><th>Peak</th><th>Mean</th></tr>"
+    named = f"<h2>What the network calls it</h2><table>{classes}</table>" if classes else ""
+    return f"{named}<details><summary>The channels in numbers</summary><table>{head}{channels}</table></details>"
 
 
 APP = App(
@@ -136,6 +163,8 @@ APP = App(
             settings=LookInsideSettings,
             start=_look_inside,
             examples=photos_to_try,
+            show=_show_inside,
+            clicks=Clicks("dream", "Click a channel to dream it into the photo.", _channels),
         ),
     ),
 )

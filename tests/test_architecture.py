@@ -77,7 +77,7 @@ def test_imports_point_downward(path: Path) -> None:
         if own.startswith("creative"):
             assert root != "apps", f"{own} imports {imported}: the library knows no apps"
         if root == "gradio":
-            assert own in {"apps._form", "apps.studio"}, f"{own} imports gradio"
+            assert own == "apps._form_gradio", f"{own} imports gradio"
         if root in {"argparse", "tyro", "optparse", "getopt"}:
             assert own == "apps._cli", f"{own} parses arguments"
         theirs = part(imported)
@@ -120,9 +120,9 @@ def test_library_never_prints_or_unpickles(path: Path) -> None:
 def test_heavy_packages_load_where_used(path: Path) -> None:
     own = module_name(path)
     top = {name.split(".")[0] for name in imports(path, top_level_only=True)}
-    allowed = {"gradio"} if own in {"apps._form", "apps.studio"} else set()
+    allowed = {"gradio"} if own == "apps._form_gradio" else set()
     assert not (top & HEAVY) - allowed, f"{own} imports {top & HEAVY} before anybody needs it"
-    if (part(own) in TORCH_FREE) or (own.startswith("apps") and own not in {"apps._form", "apps.studio"}):
+    if (part(own) in TORCH_FREE) or own.startswith("apps"):
         assert not top & {"torch", "torchvision"}, f"{own} imports torch, so --help would pay for it"
 
 

@@ -94,6 +94,11 @@ class Inside:
     layers: tuple[SeenLayer, ...]
     sheet: Image.Image
 
+    @property
+    def picture(self) -> Image.Image:
+        """The sheet: what is saved."""
+        return self.sheet
+
     def at(self, x: int, y: int) -> SeenChannel | None:
         """The channel that the sheet shows at a point, in pixels of the sheet."""
         channels = (channel for layer in self.layers for channel in layer.channels)

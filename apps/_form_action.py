@@ -1,0 +1,149 @@
+"""The form of one action: its fields, its examples, Start and Stop; and what becomes of what is filled in."""
+
+from __future__ import annotations
+
+import html
+import inspect
+from collections.abc import Callable, Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from apps._app import Action
+from apps._form_gradio import SITE, gr
+from apps._form_stage import Stage
+from apps._form_widgets import Widget, build_widget, preset_names
+from apps._gallery import Past, thumbnail
+from apps._jobs import RUNNING
+from apps._watch import JobError, watch
+from creative.settings import Record, describe
+
+Updates: TypeAlias = dict[Any, Any]
+
+
+class ActionForm:
+    """The form of one action, with the stage beside it where the work is watched, rendered into the current layout."""
+
+    def __init__(self, action: Action, output: Path, lead: str) -> None:
+        self.action, self.output = action, output
+        self.start_id = f"start-{'-'.join(action.verb.split())}"
+        with gr.Row(elem_classes="desk"):
+            with gr.Column(scale=4, min_width=320, elem_classes="form"):
+                examples = gr.Row(elem_classes="examples", visible=action.examples is not None)
+                self.inputs = self._fields(action.inputs, advanced=False)
+                self.settings = self._fields(action.settings, advanced=False)
+                with gr.Accordion("More settings", open=False, elem_classes="advanced") as self.more:
+                    advanced = [self._fields(record, advanced=True) for record in (action.inputs, action.settings)]
+                    self.inputs, self.settings = self.inputs + advanced[0], self.settings + advanced[1]
+                self.more.visible = bool(advanced[0] or advanced[1])
+                with gr.Row(elem_classes="act"):
+                    self.start = gr.Button(
+                        action.title, variant="primary", size="lg", elem_classes="start", elem_id=self.start_id
+                    )
+                    self.stop = gr.Button("Stop", variant="stop", size="lg", elem_classes="stop")
+            with gr.Column(scale=7, min_width=320, elem_classes="stage"):
+                self.stage = Stage(action, lead)
+        with examples:
+            self._offer_examples()
+        self.done = self.start.click(
+            self._handler(), [component for widget in self.widgets for component in widget.components],
+            list(self.stage.outputs.values()),
+            api_name=action.verb, api_description=action.summary, show_progress="hidden", trigger_mode="once",
+            concurrency_id="machine", concurrency_limit=32,
+        )  # fmt: skip
+        self.stop.click(self._halt, None, None, queue=False, api_visibility="private", show_progress="hidden")
+
+    def _fields(self, record: type[Record], *, advanced: bool) -> list[Widget]:
+        return [
+            build_widget(field, batch=field.name == self.action.batch)
+            for field in describe(record)
+            if field.advanced is advanced
+        ]
+
+    def _offer_examples(self) -> None:
+        """A button for each example, which puts its values into the form."""
+        if self.action.examples is None:
+            return
+        gr.HTML("<p>No picture at hand? Try one of these.</p>")
+        for title, values in self.action.examples(SITE / "examples").items():
+            filled = self.filled(values)
+            picture = next((value for value in values.values() if isinstance(value, Path)), None)
+            icon = thumbnail(picture, SITE, side=96) if picture is not None else None
+            button = gr.Button(title, icon=icon, size="sm", min_width=0, elem_classes="example")
+            button.click(
+                lambda filled=filled: filled, None, list(filled),
+                api_visibility="private", show_progress="hidden", queue=False,
+            )  # fmt: skip
+
+    def filled(self, values: Mapping[str, Any]) -> Updates:
+        """The components with some fields' values; a file is given as its path."""
+        changed: Updates = {}
+        for widget in self.widgets:
+            if widget.field.name in values:
+                value = values[widget.field.name]
+                written = (str(value),) if isinstance(value, Path) else widget.write(value)
+                changed |= dict(zip(widget.components, written, strict=False))
+        return changed
+
+    @property
+    def widgets(self) -> list[Widget]:
+        """In the order in which their values come."""
+        return self.inputs + self.settings
+
+    def _handler(self) -> Callable[..., Generator[Updates, None, None]]:
+        """``handle`` with parameters named as the fields, for those who call it from a program."""
+
+        def handle(request: gr.Request, *values: Any) -> Generator[Updates, None, None]:
+            owner = (request.session_hash, self.action.verb)
+            try:
+                for view in watch(self.action, lambda: self._read(values), self.output, owner, SITE):
+                    yield self.stage.updates(view)
+            except JobError as problem:  # the page says it already; for those who call it from a program
+                sentence = html.escape(str(problem), quote=False)
+                raise gr.Error(sentence, visible=False, print_exception=False) from None
+
+        parameters = [inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
+        for widget in self.widgets:
+            first, *rest = [widget.field.name, *(f"{widget.field.name}_picture" for _ in widget.components[1:])]
+            optional = bool(rest) or not widget.field.required or parameters[-1].default is None
+            for name in (
+                first,
+                *rest,
+            ):  # gradio takes a component's own value for None, and asks for what has no default
+                default = None if optional else inspect.Parameter.empty
+                parameters.append(inspect.Parameter(name, parameters[0].kind, default=default))
+        handle.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        return handle
+
+    def _read(self, values: Sequence[Any]) -> tuple[Any, Any]:
+        """The components' values as the action's inputs and settings."""
+        rest = iter(values)
+        given: dict[str, Any] = {}
+        for widget in self.widgets:
+            value = widget.read(*(next(rest) for _ in widget.components))
+            if value is not None:
+                given[widget.field.name] = value
+        for widget in self.inputs:
+            if widget.field.required and widget.field.name not in given:
+                raise ValueError(f"Please give a {widget.field.title.lower()} first.")
+        names = {widget.field.name for widget in self.inputs}
+        inputs = self.action.inputs(**{name: value for name, value in given.items() if name in names})
+        settings = self.action.settings(**{name: value for name, value in given.items() if name not in names})
+        return inputs, settings
+
+    def _halt(self, request: gr.Request) -> None:
+        RUNNING.stop((request.session_hash, self.action.verb))
+
+    def reuse(self, past: Past) -> list[Any]:
+        """The values of all components for a result's settings; what cannot be given again is left."""
+        values: list[Any] = []
+        for widget in self.widgets:
+            recorded = past.provenance.settings.get(widget.field.name)
+            if widget in self.settings and widget.field.name in past.provenance.settings:
+                values += widget.write(recorded)
+            elif widget.field.file == "style" and not widget.field.many:
+                names = [Path(source.file).stem for source in past.provenance.inputs.get(widget.field.name, [])]
+                known = bool(names) and names[0] in preset_names()
+                values += widget.write(names[0]) if known else [gr.skip() for _ in widget.components]
+            else:
+                values += [gr.skip() for _ in widget.components]
+        return values

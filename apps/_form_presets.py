@@ -1,0 +1,48 @@
+"""The style presets on offer, kept as they are now: one may have been made meanwhile."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from apps._form_action import ActionForm
+from apps._form_gradio import gr
+from apps._form_widgets import preset_names, spoken
+
+
+def offer_presets(page: gr.Blocks, forms: Sequence[ActionForm]) -> None:
+    """Keep the presets on offer, their titles and their swatches as they are now: one may have been made meanwhile."""
+    choices = [w.components[0] for form in forms for w in form.widgets if w.field.file == "style"]
+    if not choices:
+        return
+    pictures = gr.HTML(elem_classes="hidden")
+
+    def offer() -> list[Any]:
+        titles, sheet = _presets()
+        offered = [(title, name) for name, title in titles.items()]
+        return [sheet, *(gr.update(choices=offered, visible=bool(offered)) for _ in choices)]
+
+    events = [page.load, *(form.done.then for form in forms if form.action.output == "model")]
+    for event in events:
+        event(offer, None, [pictures, *choices], api_visibility="private", show_progress="hidden")
+
+
+def _presets() -> tuple[dict[str, str], str]:
+    """The presets' titles by name, and a style sheet that gives each one's button its picture."""
+    from creative.style_presets import load_preset
+
+    titles: dict[str, str] = {}
+    rules = []
+    for name in preset_names():
+        with contextlib.suppress(ValueError, OSError):  # a broken one is not offered
+            preset = load_preset(name)
+            titles[name] = preset.title or spoken(name)
+            if preset.swatch is not None:
+                file = io.BytesIO()
+                preset.swatch.convert("RGB").save(file, "WEBP", quality=80)
+                picture = f"url(data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()})"
+                rules.append(f'.swatches input[value="{name}"]{{background-image:{picture}!important}}')
+    return titles, f"<style>{''.join(rules)}</style>"

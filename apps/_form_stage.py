@@ -1,0 +1,65 @@
+"""The stage beside a form: where the work is watched and what was made is seen. The style sheet shows what the status
+line says there is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apps._app import Action
+from apps._form_gradio import gr
+from apps._jobs import line
+from apps._watch import View
+
+AREAS = """element.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-area]");
+  if (button) trigger("click", { area: Number(button.dataset.area) });
+});"""
+
+
+class Stage:
+    """What a job's views are shown in, rendered into the current column."""
+
+    def __init__(self, action: Action, lead: str) -> None:
+        self.back = gr.Button("Back", size="sm", visible=False, elem_classes="back")
+        self.status = gr.HTML(line("idle", [lead], keys=True), elem_classes="said", label="Status")
+        self.preview = gr.Image(
+            type="filepath", interactive=False, show_label=False, container=False, buttons=["fullscreen"],
+            label="Picture", elem_classes="preview", visible=action.output != "text",
+        )  # fmt: skip
+        self.video = gr.Video(
+            label="Video", interactive=False, show_label=False, container=False, loop=True, visible=False,
+            elem_classes="film", render=action.output == "video",
+        )  # fmt: skip
+        self.figure = gr.HTML(
+            elem_classes="figure", label="Picture to click" if action.clicks else "Before and after", js_on_load=AREAS
+        )
+        self.areas = gr.State(())
+        self.text = gr.Textbox(
+            label="Text", show_label=False, lines=18, max_lines=40, interactive=False, buttons=["copy"],
+            elem_classes="written", visible=action.output == "text",
+        )  # fmt: skip
+        self.shown = gr.HTML(label="More of it", elem_classes="showing", render=action.show is not None)
+        with gr.Row(elem_classes="keep"):
+            self.download = gr.DownloadButton("Download", size="md", elem_classes="download")
+            self.page = gr.DownloadButton(
+                "Download as a page", size="md", elem_classes="download page", render=action.show is not None
+            )
+        with gr.Accordion("How it was made", open=False, elem_classes="made"):
+            self.made = gr.JSON(label="How it was made", show_label=False, container=False, max_height=400)
+        self.outputs: dict[str, Any] = {
+            "status": self.status, "preview": self.preview, "figure": self.figure, "text": self.text,
+            "download": self.download, "made": self.made,
+        }  # fmt: skip
+        if action.output == "video":
+            self.outputs["video"] = self.video
+        if action.clicks is not None:
+            self.outputs["areas"] = self.areas
+        if action.show is not None:
+            self.outputs |= {"shown": self.shown, "page": self.page}
+
+    def updates(self, view: View) -> dict[Any, Any]:
+        """A view as changes of components."""
+        changed = {self.outputs[name]: value for name, value in view.items()}
+        if not self.text.visible and "text" in view:  # the sample of a model that learns to write
+            changed[self.text] = gr.Textbox(view["text"], visible=True)
+        return changed

@@ -1,0 +1,214 @@
+"""From a field to its widget: one for every kind that ``creative.settings.describe`` tells of."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from apps._form_gradio import gr
+from creative.settings import Description
+
+
+@dataclass(frozen=True)
+class Widget:
+    """What a field looks like: one component or two, and how their values become the field's and back."""
+
+    field: Description
+    components: tuple[Any, ...]
+    read: Callable[..., Any]
+    """The components' values to the field's; None for nothing given."""
+    write: Callable[[Any], tuple[Any, ...]]
+    """The field's value to the components'."""
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _single(
+    field: Description, component: Any, read: Callable[[Any], Any] = _same, write: Callable[[Any], Any] = _same
+) -> Widget:
+    return Widget(field, (component,), read, lambda value: (write(value),))
+
+
+def _unchecked(component: Any) -> Any:
+    """Leave the checking of numbers to the settings, whose sentence names the field."""
+    component.preprocess = _same
+    return component
+
+
+def build_widget(field: Description, *, batch: bool = False) -> Widget:
+    """The widget that a field deserves, rendered into the current layout.
+
+    Args:
+        field: the description.
+        batch: whether its many files would be jobs of their own; a page takes one at a time.
+    """
+    texts = {"label": field.title, "info": field.description or None}
+    if field.file == "style":
+        return _styles(field) if field.many else _style(field)
+    if field.file in {"picture", "mask"} and (batch or not field.many):
+        return _picture(field, batch=batch)
+    if field.file == "folder":
+        return _single(field, gr.Textbox(**texts, value=_text(field.default)), lambda text: text or None, _text)
+    if field.file is not None:
+        return _files(field)
+    if field.choices is not None:
+        return _choice(field, texts)
+    if field.type is bool:
+        return _single(field, gr.Checkbox(**texts, value=bool(field.default)), write=bool)
+    if field.type in {int, float} and not field.many:
+        return _number(field, texts)
+    if field.many:
+        several = gr.Textbox(**texts, value=_listed(field.default), placeholder="Separated by commas")
+        return _single(field, several, _unlisted(field.type), _listed)
+    lines = 3 if field.widget == "prompt" else 1
+    box = gr.Textbox(**texts, value=_text(field.default), lines=lines, max_lines=max(lines, 12))
+    return _single(field, box, lambda text: (text or None) if field.optional or field.required else text or "", _text)
+
+
+def _choice(field: Description, texts: Mapping[str, Any]) -> Widget:
+    assert field.choices is not None
+    choices = [
+        (str(choice).replace("_", " ").capitalize() if str(choice).islower() else str(choice), choice)
+        for choice in field.choices
+    ]
+    if field.many:
+        return _single(
+            field, gr.CheckboxGroup(choices, value=list(field.default or ()), **texts), tuple, lambda v: list(v or ())
+        )
+    if field.optional:
+        choices.insert(0, ("As usual", ""))
+    value = field.default if field.default is not None else choices[0][1]
+    kind = gr.Radio if len(choices) <= 4 else gr.Dropdown
+    return _single(
+        field, kind(choices, value=value, **texts), lambda v: None if v == "" else v, lambda v: "" if v is None else v
+    )
+
+
+def _number(field: Description, texts: Mapping[str, Any]) -> Widget:
+    whole, low, high = field.type is int, field.minimum, field.maximum
+    if field.widget == "seed":
+        with gr.Row(elem_classes="seed", equal_height=True):
+            number = _unchecked(gr.Number(**texts, value=field.default, precision=0, scale=4, min_width=120))
+            dice = gr.Button("Roll", size="sm", scale=1, min_width=64, elem_classes="dice")
+        dice.click(None, None, number, js="() => Math.floor(Math.random() * 4294967296)", api_visibility="private")
+        return _single(field, number)
+    if field.optional:  # a number box cannot be empty
+        box = gr.Textbox(**texts, value=_text(field.default), placeholder="None", max_lines=1)
+        return _single(field, box, lambda text: next(iter(_unlisted(field.type)(text)), None), _text)
+    step = field.step or (1 if whole else None)
+    if low is not None and high is not None and field.widget != "number":
+        step = step or (high - low) / 100
+        if field.widget == "slider" or (high - low) / step <= 200:
+            return _single(field, _unchecked(gr.Slider(low, high, value=field.default, step=step, **texts)))
+    return _single(
+        field,
+        _unchecked(
+            gr.Number(**texts, value=field.default, precision=0 if whole else None, step=step or 1, min_width=120)
+        ),
+    )
+
+
+def _picture(field: Description, *, batch: bool) -> Widget:
+    picture = gr.Image(
+        label=_title(field), type="filepath", sources=["upload", "clipboard"], height=210, buttons=[],
+        placeholder=f"{field.title}\ndrop, paste or click", elem_classes=["picture", field.file or ""],
+    )  # fmt: skip
+    picture.preprocess = _path  # the file as it came: our own opening knows its dangers and tells them
+    return _single(field, picture, lambda path: ((path,) if batch else path) if path else None, lambda _: None)
+
+
+def _files(field: Description) -> Widget:
+    kinds = {"picture": ["image"], "mask": ["image"], "text": ["text"], "weights": [".safetensors", ".pth", ".pt"]}
+    kinds["video"] = ["video", ".gif"]
+    files = gr.File(
+        label=_title(field), file_count="multiple" if field.many else "single", height=110,
+        file_types=kinds.get(field.file or ""), type="filepath", elem_classes="files",
+    )  # fmt: skip
+    return _single(
+        field, files, lambda paths: (tuple(paths) if field.many else paths) if paths else None, lambda _: None
+    )
+
+
+def _style(field: Description) -> Widget:
+    """Presets to pick by their swatches, and a painting of one's own, which counts where there is one."""
+    names = preset_names()
+    presets = gr.Radio(
+        [(spoken(name), name) for name in names], value=names[0] if names else None, label=field.title,
+        info="Pick one, or give a painting of your own below", elem_classes="swatches", visible=bool(names),
+    )  # fmt: skip
+    own = gr.Image(
+        label=f"{field.title} of your own", type="filepath", sources=["upload", "clipboard"], height=130, buttons=[],
+        placeholder="A painting of your own: drop, paste or click", elem_classes=["picture", "own"],
+    )  # fmt: skip
+    own.preprocess = _path
+    presets.input(None, None, own, js="() => null", api_visibility="private")
+    own.upload(None, None, presets, js="() => null", api_visibility="private")
+    return Widget(
+        field,
+        (presets, own),
+        lambda name, path: path or name or None,
+        lambda value: (value if value in preset_names() else None, None),
+    )
+
+
+def _styles(field: Description) -> Widget:
+    """Several styles: presets by name, and files."""
+    presets = gr.Dropdown(
+        [(spoken(name), name) for name in preset_names()], multiselect=True, label=field.title, info=field.description
+    )
+    files = gr.File(
+        label=f"{field.title} of your own",
+        file_count="multiple",
+        file_types=["image"],
+        height=110,
+        elem_classes="files",
+    )
+    return Widget(
+        field,
+        (presets, files),
+        lambda names, paths: (*(names or ()), *(paths or ())),
+        lambda value: (list(value or ()), None),
+    )
+
+
+def _path(payload: Any) -> str | None:
+    return None if payload is None else payload.path
+
+
+def _title(field: Description) -> str:
+    return field.title if field.required else f"{field.title}, if any"
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _listed(value: Any) -> str:
+    return ", ".join(str(one) for one in value or ())
+
+
+def _unlisted(kind: type) -> Callable[[str | None], tuple[Any, ...]]:
+    """Text to values of a kind; what is not one is left as text, for the settings to name."""
+
+    def parse(word: str) -> Any:
+        with contextlib.suppress(ValueError):
+            return kind(word)
+        return word
+
+    return lambda text: tuple(parse(word.strip()) for word in (text or "").split(",") if word.strip())
+
+
+def spoken(name: str) -> str:
+    """A preset's name as a title."""
+    return name.replace("-", " ").capitalize()
+
+
+def preset_names() -> list[str]:
+    """Of the presets that there are now."""
+    from creative.weights import list_presets
+
+    return list(list_presets())
