@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from creative.files import explain, file_sha256
+from creative.files import explain, file_sha256, shown
 from creative.progress import Step
 
 __all__ = [
@@ -35,7 +35,9 @@ __all__ = [
     "file_sha256",
     "find",
     "find_preset",
+    "find_voice",
     "list_presets",
+    "list_voices",
     "locate",
     "own_presets_folder",
 ]
@@ -90,6 +92,17 @@ def _torchvision(name: str, title: str, file: str, megabytes: float) -> Entry:
     )
 
 
+def _voice(name: str, title: str, text: str) -> Entry:
+    return Entry(
+        name=name,
+        file=f"voices/{name}.safetensors",
+        title=f"A voice: {title}",
+        licence="MIT",
+        source=f"bundled, trained by this project on {text}",
+        network="char-rnn",
+    )
+
+
 REGISTRY: dict[str, Entry] = {
     known.name: known
     for known in (
@@ -101,6 +114,11 @@ REGISTRY: dict[str, Entry] = {
             source="bundled, trained by this project",
             network="bundled",
         ),
+        _voice("shakespeare", "Shakespeare's plays", "tinyshakespeare (public domain)"),
+        _voice("tolstoy", "Tolstoy, War and Peace", "Project Gutenberg's text (public domain)"),
+        _voice("folk-tunes", "Folk tunes in abc notation", "the Nottingham collection (GPL-3.0)"),
+        _voice("c-source", "C source of a kernel", "xv6 (MIT)"),
+        _voice("latex", "LaTeX of algebraic geometry", "the Stacks project (GFDL-1.2)"),
         _torchvision("vgg16", "VGG-16", "vgg16-397923af.pth", 527.8),
         _torchvision("vgg19", "VGG-19", "vgg19-dcbb9e9d.pth", 548.1),
         _torchvision("squeezenet1_0", "SqueezeNet 1.0", "squeezenet1_0-b66bff10.pth", 4.8),
@@ -356,3 +374,28 @@ def find_preset(name: str) -> Path:
         if name and Path(name).name == name and (folder / f"{name}.safetensors").is_file():
             return folder / f"{name}.safetensors"
     raise WeightsError(f"There is no preset called {name!r}.{_near(name, list_presets())}")
+
+
+def list_voices() -> list[str]:
+    """The names of the bundled voices."""
+    return [known.name for known in REGISTRY.values() if known.network == "char-rnn"]
+
+
+def find_voice(voice: str | os.PathLike[str]) -> Path:
+    """The file of a voice: a bundled one's by name, a file, or what was trained in a folder.
+
+    Raises:
+        WeightsError: there is none; the message has the names that are near.
+    """
+    name, path = os.fspath(voice), Path(voice)
+    if name in list_voices():
+        return find(name)
+    if path.is_dir() and (path / "best.safetensors").is_file():
+        return path / "best.safetensors"
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise WeightsError(f"No voice has been trained in the folder {shown(path)} yet.")
+    if path.suffix == ".safetensors" or path.name != name:
+        raise WeightsError(f"There is no file {shown(path)}.")
+    raise WeightsError(f"There is no voice called {name!r}.{_near(name, list_voices())}")
