@@ -137,6 +137,7 @@ def perform(
     *,
     device: str = "auto",
     out: str | Path | None = None,
+    suffix: str | None = None,
     repeats: Provenance | None = None,
 ) -> Generator[Step, None, Saved]:
     """Run one job and save its result; itself a generator of Steps.
@@ -147,6 +148,7 @@ def perform(
     Args:
         out: a file if it has a suffix, else a folder, where a name is made of the inputs' names; no other result is
             overwritten there. None: where the action puts its results, ``out/`` for most.
+        suffix: of the file where ``out`` does not say it, such as ``.gif``; None for the usual one.
         repeats: the record of the job that this one repeats; what it says of names is kept.
 
     Raises:
@@ -156,7 +158,7 @@ def perform(
 
     began = time.monotonic()
     results.check(action, inputs)
-    place = results.Place.of(action, inputs, settings, out)
+    place = results.Place.of(action, inputs, settings, out, suffix)
     if action.output == "video" and not place.fixed:
         place = replace(place, path=place.free(results.job_key(action, inputs, settings)), fixed=True)
     writes_itself = action.output in WRITES_ITSELF

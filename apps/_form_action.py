@@ -35,6 +35,11 @@ class ActionForm:
                     advanced = [self._fields(record, advanced=True) for record in (action.inputs, action.settings)]
                     self.inputs, self.settings = self.inputs + advanced[0], self.settings + advanced[1]
                 self.more.visible = bool(advanced[0] or advanced[1])
+                self.kind = gr.Radio(
+                    [("MP4", "mp4"), ("GIF", "gif")], value="mp4", label="Save as",
+                    info="A GIF plays anywhere; an MP4 is smaller",
+                    render=action.output == "video",
+                )  # fmt: skip
                 with gr.Row(elem_classes="act"):
                     self.start = gr.Button(
                         action.title, variant="primary", size="lg", elem_classes="start", elem_id=self.start_id
@@ -45,7 +50,8 @@ class ActionForm:
         with examples:
             self._offer_examples()
         self.done = self.start.click(
-            self._handler(), [component for widget in self.widgets for component in widget.components],
+            self._handler(),
+            [*(component for widget in self.widgets for component in widget.components), *self._kinds()],
             list(self.stage.outputs.values()),
             api_name=action.verb, api_description=action.summary, show_progress="hidden", trigger_mode="once",
             concurrency_id="machine", concurrency_limit=32,
@@ -89,13 +95,18 @@ class ActionForm:
         """In the order in which their values come."""
         return self.inputs + self.settings
 
+    def _kinds(self) -> list[Any]:
+        """The choice of a kind of file, where there is one."""
+        return [self.kind] if self.action.output == "video" else []
+
     def _handler(self) -> Callable[..., Generator[Updates, None, None]]:
         """``handle`` with parameters named as the fields, for those who call it from a program."""
 
         def handle(request: gr.Request, *values: Any) -> Generator[Updates, None, None]:
             owner = (request.session_hash, self.action.verb)
             try:
-                for view in watch(self.action, lambda: self._read(values), self.output, owner, SITE):
+                suffix = f".{values[-1]}" if self._kinds() and values[-1] else None
+                for view in watch(self.action, lambda: self._read(values), self.output, owner, SITE, suffix=suffix):
                     yield self.stage.updates(view)
             except JobError as problem:  # the page says it already; for those who call it from a program
                 sentence = html.escape(str(problem), quote=False)
@@ -111,6 +122,8 @@ class ActionForm:
             ):  # gradio takes a component's own value for None, and asks for what has no default
                 default = None if optional else inspect.Parameter.empty
                 parameters.append(inspect.Parameter(name, parameters[0].kind, default=default))
+        for _ in self._kinds():
+            parameters.append(inspect.Parameter("save_as", parameters[0].kind, default=None))
         handle.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         return handle
 

@@ -169,7 +169,9 @@ class Place:
     """Somebody gave the file's name, so it is overwritten; else a name that is free is found."""
 
     @classmethod
-    def of(cls, action: Action, inputs: Inputs, settings: Settings, out: str | Path | None) -> Place:
+    def of(
+        cls, action: Action, inputs: Inputs, settings: Settings, out: str | Path | None, suffix: str | None = None
+    ) -> Place:
         """The place for a result, if it can be written to.
 
         Raises:
@@ -185,7 +187,7 @@ class Place:
         elif out is not None and not is_folder(out):
             place = cls(Path(out), fixed=True)
         else:
-            name = result_name(action, inputs) + SUFFIX[action.output]
+            name = result_name(action, inputs) + (suffix or SUFFIX[action.output])
             place = cls(Path(OUT if out is None else out) / name, fixed=False)
         place._check(action, inputs)
         return place

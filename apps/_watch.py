@@ -61,7 +61,13 @@ class JobError(ValueError):
 
 
 def watch(
-    action: Action, read: Callable[[], tuple[Inputs, Settings]], output: Path, owner: object, folder: Path
+    action: Action,
+    read: Callable[[], tuple[Inputs, Settings]],
+    output: Path,
+    owner: object,
+    folder: Path,
+    *,
+    suffix: str | None = None,
 ) -> Generator[View, None, None]:
     """The whole of a job as the page sees it. Closed (as when the tab is), it stops the job and frees the machine.
 
@@ -71,6 +77,7 @@ def watch(
         output: the folder for results.
         owner: who may stop it, by ``RUNNING.stop(owner)``.
         folder: where to put what the site may serve.
+        suffix: of the result's file; None for the usual one.
 
     Raises:
         JobError: after the status line has said why.
@@ -82,7 +89,7 @@ def watch(
     try:
         inputs, settings = read()
         every = TEXT_EVERY if action.output == "text" else PREVIEW_EVERY
-        engine = _app.perform(action, inputs, settings, out=None if action.place else output)
+        engine = _app.perform(action, inputs, settings, out=None if action.place else output, suffix=suffix)
         with contextlib.closing(engine), RUNNING.job(owner) as stop, MACHINE.place() as place:
             while place.before:
                 if stop.is_set():

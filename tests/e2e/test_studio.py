@@ -233,11 +233,87 @@ def test_small_screens_and_the_dark(visit: Visit, photo: Path, scheme: str) -> N
         assert (ground < 60 < 190 < ink) if scheme == "dark" else (ink < 60 < 190 < ground)
 
 
+def tab(page: Any, title: str) -> None:
+    page.get_by_role("tab", name=title, exact=True).click()
+    page.wait_for_selector("button.start:visible")
+
+
+def test_a_text_grows_and_shows_more_of_itself_where_nothing_can_run(visit: Visit, site: Site, tmp_path: Path) -> None:
+    page = visit()
+    tab(page, "Echo")
+    page.locator(".form textarea:visible").fill("<b>{{so}}</b> ${it} goes")
+    fill(page, "How often", 150)
+    start(page)
+    seen = set()
+    while page.locator(".status.kept:visible").count() == 0:
+        box = page.locator(".written textarea:visible")
+        seen.add(len(box.input_value()) if box.count() else 0)
+        page.wait_for_timeout(40)
+    assert len(seen) > 4, "the text did not grow"
+    whole = page.locator(".written textarea:visible").input_value()
+    assert whole == "<b>{{so}}</b> ${it} goes\n" * 150
+    frame = page.frame_locator("iframe.shown")
+    assert frame.locator("p").first.inner_text() == "<b>{{so}}</b> ${it} goes {{this}} ${1 + 1}"
+    page.wait_for_function("document.querySelector('iframe.shown').offsetHeight > 600")
+    page.wait_for_timeout(200)
+    assert page.evaluate("window.hacked") is None
+    with page.expect_download() as downloading:
+        page.get_by_role("button", name="Download as a page").click()
+    kept = tmp_path / downloading.value.suggested_filename
+    downloading.value.save_as(kept)
+    assert kept.suffix == ".html"
+    assert "How it was made" in kept.read_text()
+
+
+def test_a_click_on_a_picture_starts_what_it_leads_to(visit: Visit, site: Site, photo: Path) -> None:
+    page = visit()
+    tab(page, "Tiles")
+    page.locator(".picture input[type=file]:visible, [role=tabpanel]:visible input[type=file]").first.set_input_files(
+        photo
+    )
+    page.wait_for_selector(".picture img:visible")
+    start(page)
+    assert "Click a tile" in status(page, "done")
+    page.get_by_role("button", name="Blur it little").click()
+    page.wait_for_selector("#start-blur", state="attached")
+    assert "hills-blur" in str(page.wait_for_selector(".status.done:visible:has-text('hills-blur')").inner_text())
+    words = page.locator(".advanced .block:visible").filter(has_text="Remembered").locator("input, textarea").last
+    assert words.input_value() == "little", "what was filled in is to be seen"
+    page.get_by_role("button", name="\u2190 Tiles").click()
+    page.get_by_role("button", name="Blur it much").click()
+    status(page, "working")
+    page.wait_for_selector(".stage .preview img:visible")
+    page.keyboard.press("Escape")
+    assert "last preview is kept" in status(page, "stopped")
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "gif"])
+def test_a_video_plays(visit: Visit, photo: Path, suffix: str) -> None:
+    pytest.importorskip("av")
+    page = visit()
+    tab(page, "Film")
+    page.locator("[role=tabpanel]:visible input[type=file]").first.set_input_files(photo)
+    page.wait_for_selector(".picture img:visible")
+    page.get_by_label(suffix.upper(), exact=True).check()
+    start(page)
+    assert f".{suffix}" in status(page, "done")
+    if suffix == "mp4":
+        page.wait_for_function("document.querySelector('.film video')?.readyState >= 2")
+        page.locator(".film video").evaluate("video => video.play()")
+        page.wait_for_function("document.querySelector('.film video').currentTime > 0.2")
+        assert page.locator(".stage .preview:visible").count() == 0
+    else:
+        picture = page.locator(".stage .preview img:visible")
+        picture.wait_for()
+        assert "gif" in str(picture.get_attribute("src"))
+        assert picture.evaluate("img => img.complete && img.naturalWidth") == 64
+
+
 def test_programs_may_call_it_too(site: Site, photo: Path, tmp_path: Path) -> None:
     client_module = pytest.importorskip("gradio_client")
     client = client_module.Client(site.url, verbose=False, download_files=str(tmp_path))
     names = list(client.view_api(return_format="dict", print_info=False)["named_endpoints"])
-    assert {"/blur", "/echo"} <= set(names)
+    assert {"/blur", "/echo", "/tiles", "/film"} <= set(names)
     assert len(names) == len(set(names))
     given = client_module.handle_file(str(photo))
     result = client.predict(photo=given, size=64, steps=1, api_name="/blur")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import time
 from collections.abc import Generator
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Literal
 
 from PIL import Image, ImageFilter
 
-from apps._app import Action, App
+from apps._app import Action, App, Area, Clicks
 from creative.progress import Step
 from creative.settings import Field, Inputs, MaskFile, PictureFile, Settings
 
@@ -70,6 +71,55 @@ def start_echo(inputs: EchoInputs, settings: EchoSettings, device: str) -> Gener
     return text
 
 
+def show_echo(text: str) -> str:
+    """The text once more, with what would be dangerous if it could be."""
+    told = html.escape(text.splitlines()[0])
+    attack = "<script>parent.hacked = 1</script><img src=x onerror='parent.hacked = 2'>"
+    return f"<h2>Words</h2><p title='a word'>{told} {{{{this}}}} ${{1 + 1}}</p><p style='height:600px'>tall</p>{attack}"
+
+
+def start_tiles(inputs: BlurInputs, settings: BlurSettings, device: str) -> Generator[Step, None, Image.Image]:
+    from creative.images import open_image, resize
+
+    photo = resize(open_image(inputs.photo[0]), (100, 100))
+
+    def engine() -> Generator[Step, None, Image.Image]:
+        yield Step(0, 1)
+        sheet = Image.new("RGB", (400, 200), "white")
+        sheet.paste(photo, (50, 50))
+        sheet.paste(photo.rotate(90), (250, 50))
+        return sheet
+
+    return engine()
+
+
+def tiles(inputs: BlurInputs, settings: BlurSettings, sheet: Image.Image) -> list[Area]:
+    given = {"photo": inputs.photo[0], "size": settings.size}
+    return [
+        Area((50, 50, 150, 150), "Blur it little", {**given, "steps": 2, "words": "little"}),
+        Area((250, 50, 350, 150), "Blur it much", {**given, "steps": 300}),
+    ]
+
+
+def start_film(inputs: BlurInputs, settings: BlurSettings, device: str, out: Path) -> Generator[Step, None, Path]:
+    from creative.images import open_image, resize
+    from creative.provenance import describe_run, write_sidecar
+    from creative.video import save_video
+
+    photo = resize(open_image(inputs.photo[0]), (64, 48))
+
+    def engine() -> Generator[Step, None, Path]:
+        frames = []
+        for done in range(settings.steps):
+            yield Step(done, settings.steps, preview=lambda: photo)
+            frames.append(photo.rotate(20 * done))
+        save_video(frames, out, 8)
+        write_sidecar(out, describe_run("film", settings))
+        return out
+
+    return engine()
+
+
 def examples(folder: Path) -> dict[str, dict[str, Path]]:
     from apps._samples import sample_photo
 
@@ -80,8 +130,13 @@ BLUR = Action(
     "blur", "Blur", "Blur a photo, softly and slowly.", BlurInputs, BlurSettings, start_blur,
     batch="photo", examples=examples,
 )  # fmt: skip
-ECHO = Action("echo", "Echo", "Say it again.", EchoInputs, EchoSettings, start_echo, output="text")
-TOY = App("toy", "Softly", "A toy that blurs photos and repeats words.", (BLUR, ECHO))
+ECHO = Action("echo", "Echo", "Say it again.", EchoInputs, EchoSettings, start_echo, output="text", show=show_echo)
+TILES = Action(
+    "tiles", "Tiles", "Lay it out.", BlurInputs, BlurSettings, start_tiles,
+    batch="photo", clicks=Clicks("blur", "Click a tile to blur it.", tiles),
+)  # fmt: skip
+FILM = Action("film", "Film", "Turn it round.", BlurInputs, BlurSettings, start_film, output="video", batch="photo")
+TOY = App("toy", "Softly", "A toy that blurs photos and repeats words.", (BLUR, ECHO, TILES, FILM))
 
 
 def main(folder: Path, port: int) -> None:
