@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -69,14 +69,10 @@ class Vocabulary:
     def __len__(self) -> int:
         return 256 if self.characters is None else len(self.characters)
 
-    @cached_property
+    @property
     def table(self) -> NDArray[np.int32]:
         """The number of each code point, -1 for those that are not known; for bytes, of each byte."""
-        if self.characters is None:
-            return np.arange(256, dtype=np.int32)
-        table = np.full(NUM_CODES, -1, np.int32)
-        table[codes_of(self.characters)] = np.arange(len(self.characters), dtype=np.int32)
-        return table
+        return _table(self.characters)
 
     def encode(self, text: str) -> Tensor:
         """A text's numbers, (N,) int64; as bytes, those of its UTF-8.
@@ -140,3 +136,12 @@ def named(characters: Iterable[str], most: int = 6) -> str:
 def codes_of(text: str) -> Codes:
     """The code points of a text, (N,)."""
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+
+
+@lru_cache(maxsize=16)  # not kept with the vocabulary, which worker processes are sent
+def _table(characters: str | None) -> NDArray[np.int32]:
+    if characters is None:
+        return np.arange(256, dtype=np.int32)
+    table = np.full(NUM_CODES, -1, np.int32)
+    table[codes_of(characters)] = np.arange(len(characters), dtype=np.int32)
+    return table
