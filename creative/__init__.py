@@ -12,6 +12,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from creative.engines.char_rnn.neurons import look_at_neurons
+    from creative.engines.char_rnn.scoring import score_text
+    from creative.engines.char_rnn.voices import load_voice
+    from creative.engines.char_rnn.writing import write
     from creative.engines.deep_dream import dream, dream_video, dream_zoom
     from creative.engines.feature_visualization import visualize
     from creative.engines.look_inside import look_inside
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     from creative.images import open_image, save_image
     from creative.options.deep_dream import DreamSettings, DreamVideoSettings, DreamZoomSettings
     from creative.options.style_transfer import StylizeSettings
+    from creative.options.writing import NeuronsSettings, ScoreSettings, WriteSettings
     from creative.progress import Step, run
     from creative.settings import Settings, SettingsError
     from creative.style_presets import load_preset
@@ -29,41 +34,55 @@ __all__ = [
     "DreamSettings",
     "DreamVideoSettings",
     "DreamZoomSettings",
+    "NeuronsSettings",
+    "ScoreSettings",
     "Settings",
     "SettingsError",
     "Step",
     "StylizeSettings",
+    "WriteSettings",
     "__version__",
     "dream",
     "dream_video",
     "dream_zoom",
     "load_preset",
+    "load_voice",
+    "look_at_neurons",
     "look_inside",
     "open_image",
     "run",
     "save_image",
+    "score_text",
     "stylize",
     "visualize",
+    "write",
 ]
 
 _HOMES = {
     "DreamSettings": "creative.options.deep_dream",
     "DreamVideoSettings": "creative.options.deep_dream",
     "DreamZoomSettings": "creative.options.deep_dream",
+    "NeuronsSettings": "creative.options.writing",
+    "ScoreSettings": "creative.options.writing",
     "Settings": "creative.settings",
     "SettingsError": "creative.settings",
     "Step": "creative.progress",
     "StylizeSettings": "creative.options.style_transfer",
+    "WriteSettings": "creative.options.writing",
     "dream": "creative.engines.deep_dream",
     "dream_video": "creative.engines.deep_dream",
     "dream_zoom": "creative.engines.deep_dream",
     "load_preset": "creative.style_presets",
+    "load_voice": "creative.engines.char_rnn.voices",
+    "look_at_neurons": "creative.engines.char_rnn.neurons",
     "look_inside": "creative.engines.look_inside",
     "open_image": "creative.images",
     "run": "creative.progress",
     "save_image": "creative.images",
+    "score_text": "creative.engines.char_rnn.scoring",
     "stylize": "creative.engines.style_transfer",
     "visualize": "creative.engines.feature_visualization",
+    "write": "creative.engines.char_rnn.writing",
 }
 
 

@@ -26,6 +26,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from creative.data.vocabulary import codes_of
+
 __all__ = ["Copied", "Fingerprints", "Passage", "Search", "find_copied", "fingerprints", "read_fingerprints"]
 
 WINDOW = 32
@@ -115,7 +117,7 @@ def fingerprints(text: str, *, window: int = WINDOW, max_bytes: int = 120_000) -
     grid = max(1, -(-windows // room))
     step = grid * max(1, _SLICE // grid)
     found = [
-        _window_hashes(_codes(text[start : start + step + window - 1]), window)[:step:grid]
+        _window_hashes(codes_of(text[start : start + step + window - 1]), window)[:step:grid]
         for start in range(0, windows, step)
     ]
     hashes = np.unique(np.concatenate(found)) if found else np.zeros(0, np.uint64)
@@ -154,7 +156,7 @@ class Fingerprints:
         """The passages of a text that stand in the training text, as far as fingerprints tell."""
         hits: Places = np.zeros(0, np.int64)
         if len(text) >= self.window and len(self.values):
-            hashes = _values(_window_hashes(_codes(text), self.window), self.buckets)
+            hashes = _values(_window_hashes(codes_of(text), self.window), self.buckets)
             places = np.searchsorted(self.values, hashes).clip(max=len(self.values) - 1)
             hits = np.flatnonzero(self.values[places] == hashes)
         first: dict[int, int] = {}  # where the run of a hit began: the windows of one run are a grid's width apart
@@ -217,7 +219,7 @@ class Search:
         if at_least < 1:
             raise ValueError(f"A copied passage has at least one character, not {at_least}.")
         self._text, self._least = text, at_least
-        self._codes = _codes(text)
+        self._codes = codes_of(text)
         windows = _window_hashes(self._codes, at_least)
         self._order = np.argsort(windows, kind="stable")
         self._windows = windows[self._order]
@@ -241,7 +243,7 @@ class Search:
     def _look(self, training: str, offset: int) -> Iterable[Passage]:
         if len(training) < self._least or not len(self._known):
             return
-        codes = _codes(training)
+        codes = codes_of(training)
         sources, hashes = self._seeds(codes)
         if not len(sources):
             return
@@ -316,10 +318,6 @@ class _Compare:
 
 
 # Hashes -------------------------------------------------------------------------------------------------------------
-
-
-def _codes(text: str) -> NDArray[np.uint32]:
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
 def _mixed(values: Hashes) -> Hashes:
