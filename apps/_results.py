@@ -45,8 +45,16 @@ def files(inputs: Inputs, *, folders: str | None = None) -> dict[str, list[Path]
             continue
         values = value if entry.many else (value,)
         kind = "any" if entry.name == folders else entry.file
-        found[entry.name] = [_style(one) if kind == "style" else _file(Path(one), kind) for one in values]
+        found[entry.name] = [_named(one, kind) for one in values]
     return found
+
+
+def _named(value: Any, kind: str) -> Path:
+    if kind == "voice":
+        from creative.weights import find_voice
+
+        return find_voice(value)
+    return _style(value) if kind == "style" else _file(Path(value), kind)
 
 
 def _style(name: str) -> Path:
@@ -107,7 +115,8 @@ def record(
 ) -> Provenance:
     """An engine's provenance with what a repetition needs: the verb, the files by the names of their fields, the words.
 
-    A repetition keeps its original's names, where the files' content is the same.
+    A repetition keeps its original's names, where the files' content is the same, and its words for the same settings,
+    which another version may have recorded.
     """
     files = {name: [Source(**source) for source in found] for name, found in sources(inputs).items() if found}
     if repeats is not None:
@@ -121,7 +130,11 @@ def record(
     plain = [entry for entry in describe(type(inputs)) if entry.file is None]
     words = {entry.name: values[entry.name] for entry in plain if getattr(inputs, entry.name) != entry.default}
     told = {**made.result, **({"given": words} if words else {}), "job": key}
-    return made.model_copy(update={"action": action.verb, "inputs": files, "result": told})
+    asked = made.settings
+    with contextlib.suppress(SettingsError):
+        if repeats is not None and action.settings(**repeats.settings) == action.settings(**asked):
+            asked = repeats.settings
+    return made.model_copy(update={"action": action.verb, "settings": asked, "inputs": files, "result": told})
 
 
 def has_folders(inputs: Inputs) -> bool:

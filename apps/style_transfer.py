@@ -14,6 +14,7 @@ from creative.options.style_transfer import (
     StylizeInputs,
     StylizeSettings,
     TextureInputs,
+    TextureSettings,
 )
 from creative.progress import Step
 
@@ -52,10 +53,11 @@ def _paint(inputs: StylizeInputs, settings: StylizeSettings, device: str) -> Gen
     )
 
 
-def _make_texture(inputs: TextureInputs, settings: StylizeSettings, device: str) -> Generator[Step, None, Any]:
+def _make_texture(inputs: TextureInputs, settings: TextureSettings, device: str) -> Generator[Step, None, Any]:
     from creative.engines.style_transfer import stylize
 
-    return stylize(None, _styles(inputs), settings, weights=inputs.network_weights, device=device)
+    chosen = StylizeSettings(**settings.model_dump())
+    return stylize(None, _styles(inputs), chosen, weights=inputs.network_weights, device=device)
 
 
 def _keep_style(inputs: PresetInputs, settings: PresetSettings, device: str, out: Path) -> Generator[Step, None, Path]:
@@ -101,7 +103,7 @@ APP = App(
             title="Make texture",
             summary="Make a new texture from a painting's strokes and colours alone.",
             inputs=TextureInputs,
-            settings=StylizeSettings,
+            settings=TextureSettings,
             start=_make_texture,
         ),
         Action(

@@ -188,3 +188,30 @@ def test_the_largest_difference_of_other_sizes_is_none(tmp_path: Path) -> None:
     for name, size in (("a.png", (4, 4)), ("b.png", (5, 4))):
         Image.new("RGB", size).save(tmp_path / name)
     assert _replay._largest_difference(tmp_path / "a.png", tmp_path / "b.png") is None
+
+
+def test_a_texture_of_an_earlier_version_is_the_same(creative: Creative, painting_file: Path) -> None:  # noqa: F811
+    words = ["texture", painting_file, "--size", "64", "--iterations", "1", "--scales", "1", "--init", "style"]
+    assert creative(*words, "-o", "texture.png").code == 0
+    made = read_provenance("texture.png")
+    assert made is not None
+    assert not {"strength", "colours", "content_layers"} & made.settings.keys()
+    before = {"strength": 0.5, "colours": "painting", "content_layers": []}
+    image = Image.open("texture.png")
+    image.load()
+    image.info["provenance"] = made.model_copy(update={"settings": {**made.settings, **before}})
+    save_image(image, "texture.png")
+    again = creative("replay", "texture.png", "--input", painting_file)
+    assert (again.code, again.out) == (0, "texture-replay.png\n"), again.err
+
+
+def test_a_texture_has_no_settings_of_a_photo(creative: Creative, painting_file: Path) -> None:  # noqa: F811
+    from creative.options.style_transfer import TextureSettings
+
+    told = creative("texture", "--help").out
+    assert "--style-scale" in told
+    assert "--strength" not in told
+    assert "no flag --colours" in creative("texture", painting_file, "--colours", "photo").err
+    with pytest.raises(ValueError, match="no setting 'strength'"):
+        TextureSettings(strength=0.3)  # type: ignore[call-arg]
+    assert TextureSettings(strength=0.3, colours="photo", init="content", content_layers=()) == TextureSettings()  # type: ignore[call-arg]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import pydantic
 
@@ -66,13 +66,43 @@ class TextureInputs(Inputs):
     )
 
 
-class StylizeSettings(Settings):
-    """How to paint: the defaults suit most pairs of photo and painting."""
+class CanvasSettings(Settings):
+    """How large."""
 
     size: int = Field(512, ge=64, le=8192, title="Size", description="Longest side of the result, pixels")
+
+
+class PhotoSettings(CanvasSettings):
+    """What only a photo needs: how much of it stays."""
+
     strength: float = Field(
         0.5, ge=0, le=1, step=0.05, title="Strength", description="From 0, nearly the photo, to 1, nearly all style"
     )
+    colours: Literal["painting", "photo", "matched"] = Field(
+        "painting",
+        title="Colours",
+        description="The painting's; the photo's (only lightness is painted); or the painting's matched to the photo's",
+    )
+    init: Literal["content", "noise", "style"] = Field(
+        "content", title="Start from", description="Picture that painting starts from", advanced=True
+    )
+    content_layers: tuple[str, ...] = Field(
+        (),
+        title="Content layers",
+        description="Layers as NAME or NAME=WEIGHT; none: those that suit the network",
+        advanced=True,
+    )
+
+    @pydantic.field_validator("content_layers")
+    @classmethod
+    def _content_layers_parse(cls, layers: tuple[str, ...]) -> tuple[str, ...]:
+        layer_weights(layers)
+        return layers
+
+
+class BrushSettings(CanvasSettings):
+    """What painting needs with a photo or without."""
+
     style_scale: float = Field(
         1.0,
         ge=0.25,
@@ -80,11 +110,6 @@ class StylizeSettings(Settings):
         step=0.05,
         title="Stroke size",
         description="Scale of the style: above 1 its strokes are larger",
-    )
-    colours: Literal["painting", "photo", "matched"] = Field(
-        "painting",
-        title="Colours",
-        description="The painting's; the photo's (only lightness is painted); or the painting's matched to the photo's",
     )
     quality: Literal["draft", "good", "best"] = Field(
         "good", title="Quality", description="How many iterations to spend, unless seconds or iterations say it"
@@ -97,20 +122,11 @@ class StylizeSettings(Settings):
         title="Seconds",
         description="Time to take for the best picture within it",
     )
-    init: Literal["content", "noise", "style"] = Field(
-        "content", title="Start from", description="Picture that painting starts from", advanced=True
-    )
     network: Network = Field(
         "bundled", title="Network", description="Network whose features are compared", advanced=True
     )
     pooling: Literal["max", "average"] = Field(
         "max", title="Pooling", description="How the network shrinks its maps; average is softer", advanced=True
-    )
-    content_layers: tuple[str, ...] = Field(
-        (),
-        title="Content layers",
-        description="Layers as NAME or NAME=WEIGHT; none: those that suit the network",
-        advanced=True,
     )
     style_layers: tuple[str, ...] = Field(
         (),
@@ -176,9 +192,9 @@ class StylizeSettings(Settings):
         advanced=True,
     )
 
-    @pydantic.field_validator("content_layers", "style_layers")
+    @pydantic.field_validator("style_layers")
     @classmethod
-    def _layers_parse(cls, layers: tuple[str, ...]) -> tuple[str, ...]:
+    def _style_layers_parse(cls, layers: tuple[str, ...]) -> tuple[str, ...]:
         layer_weights(layers)
         return layers
 
@@ -197,6 +213,28 @@ class StylizeSettings(Settings):
         if any(weight < 0 for weight in weights) or (weights and not sum(weights)):
             raise ValueError(f"style_weights must be 0 or more with at least one above 0, but are {weights}.")
         return weights
+
+
+class StylizeSettings(BrushSettings, PhotoSettings):
+    """How to paint: the defaults suit most pairs of photo and painting."""
+
+
+class TextureSettings(BrushSettings):
+    """How to make a texture: as to paint, less what is about a photo."""
+
+    init: Literal["noise", "style"] = Field(
+        "noise", title="Start from", description="Noise in the style's colours, or the painting itself", advanced=True
+    )
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _as_recorded_before(cls, values: Any) -> Any:
+        """Textures once recorded the settings of a photo as well, which meant nothing to them."""
+        of_photo = {"strength", "colours", "init", "content_layers"}
+        if not isinstance(values, dict) or not of_photo <= values.keys():
+            return values
+        start = {"init": "style"} if values["init"] == "style" else {}
+        return {name: value for name, value in values.items() if name not in of_photo} | start
 
 
 class PresetInputs(Inputs):

@@ -27,7 +27,7 @@ from creative.engines.style_transfer.optimizers import LBFGS, AveragedAdam, Smoo
 from creative.engines.style_transfer.plan import Clock, Scale
 from creative.images import fit, resize, source_of, to_image, to_tensor, with_lightness
 from creative.losses import Moments, directions, projections
-from creative.options.style_transfer import StylizeSettings
+from creative.options.style_transfer import StylizeSettings, TextureSettings
 from creative.progress import Step
 from creative.provenance import describe_run
 from creative.style_presets import PIXELS, Preset
@@ -266,7 +266,7 @@ def _provenance(job: Job, counts: tuple[int, ...]) -> Any:
     styles = [_source(style) for style in job.styles]
     return describe_run(
         "style" if job.content is not None else "texture",
-        effective,
+        effective if job.content is not None else TextureSettings(**effective.model_dump()),
         inputs={
             "photo": job.content,
             "style": styles[0],
