@@ -25,7 +25,7 @@ from creative.models.features import (
     load_features,
     untrained_features,
 )
-from creative.models.vgg import VGG, VGGConfig, fold_norms, rescale_layers
+from creative.models.vgg import VGG, VGGConfig, fold_norms, rescale_layers, unfold_norms
 from creative.options.features import LAYERS
 from creative.options.style_transfer import Network
 
@@ -279,6 +279,22 @@ def test_folding_and_rescaling_keep_the_logits() -> None:
     torch.testing.assert_close(folded(x), network(x), rtol=1e-4, atol=1e-5)
     for map_ in folded.maps(x, ["relu1_1", "relu1_2", "relu2_1"]).values():
         assert float(map_.detach().mean()) == pytest.approx(1, abs=1e-4)
+
+
+def test_unfolding_keeps_the_outputs_and_folds_back() -> None:
+    network = fold_norms(trained_like(VGGConfig((8, 12), (2, 1), 7)))
+    with torch.no_grad():
+        network.features.get_submodule("conv1_2").weight[3] = 0  # a dead channel
+    x = torch.randn(16, 3, 32, 32) * 2 + 1
+    unfolded, layers = unfold_norms(network, x), ["relu1_1", "relu1_2", "relu2_1"]
+    for other in (unfolded.eval(), fold_norms(unfolded)):
+        torch.testing.assert_close(other(x[:4]), network(x[:4]), rtol=1e-3, atol=1e-5)
+        for name, map_ in other.maps(x[:4], layers).items():
+            torch.testing.assert_close(map_, network.maps(x[:4], [name])[name], rtol=1e-3, atol=1e-4)
+    # Training begins where evaluation was: the batch has the statistics that the normalisations were given.
+    torch.testing.assert_close(unfolded.train()(x), network(x), rtol=1e-2, atol=1e-3)
+    behind = network.maps(network.maps(x, ["pool1"])["pool1"], ["relu2_1"], after="pool1")
+    torch.testing.assert_close(behind["relu2_1"], network.maps(x, ["relu2_1"])["relu2_1"])
 
 
 def test_a_network_of_another_shape_loads_from_its_file(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from toy_training import SETTINGS, Fit, Points, Rivals
 
 from creative.checkpoint import CheckpointError, load_checkpoint, read_metadata
-from creative.data.draws import Draw, Shuffled, batches, share
+from creative.data.draws import Draw, Shuffled, Weighted, batches, share
 from creative.engines.training import (
     TrainingError,
     TrainingSettings,
@@ -223,6 +223,15 @@ def test_draws_are_epochs_and_start_anywhere() -> None:
     assert Shuffled(10, 4, 3)(7) == draws(7) == whole[28:32]
     shares = [part for rank in range(2) for part in share(draws(7), rank, 2, 2)]
     assert [draw for part in shares for draw in part] == draws(7)
+
+
+def test_weighted_draws_keep_to_the_shares_and_are_a_function_of_the_step() -> None:
+    draws = Weighted([range(10), [10], range(11, 100)], [1, 3, 0], batch_size=8, seed=3)
+    whole = [draw for step in range(100) for draw in draws(step)]
+    assert sum(draw.index == 10 for draw in whole) / len(whole) == pytest.approx(0.75, abs=0.05)
+    assert {draw.index for draw in whole} == set(range(11))
+    assert len({draw.seed for draw in whole}) == len(whole)
+    assert Weighted([range(10), [10], range(11, 100)], [1, 3, 0], 8, 3)(7) == draws(7) == whole[56:64]
 
 
 def test_going_on_does_not_load_what_was_seen() -> None:

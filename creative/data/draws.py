@@ -65,6 +65,30 @@ class Shuffled:
         return int(self._order[item])
 
 
+class Weighted:
+    """Draws from several groups of items, each with a share of its own, however many items it has.
+
+    Args:
+        groups: the items of each.
+        shares: how often each is drawn from, relative to one another.
+        batch_size: draws per step.
+        seed: of the choice and of the draws.
+    """
+
+    def __init__(self, groups: Sequence[Sequence[int]], shares: Sequence[float], batch_size: int, seed: int) -> None:
+        self.groups, self.batch_size, self.seed = groups, batch_size, seed
+        self._ends = torch.tensor(shares, dtype=torch.float64).cumsum(0) / sum(shares)
+
+    def __call__(self, step: int) -> list[Draw]:
+        """The draws of one step."""
+        places = range(step * self.batch_size, (step + 1) * self.batch_size)
+        generator = torch.Generator().manual_seed(mixed_seed(self.seed, "weighted", step))
+        group, item = torch.rand(2, self.batch_size, dtype=torch.float64, generator=generator)
+        chosen = [self.groups[n] for n in torch.searchsorted(self._ends, group, right=True).tolist()]
+        items = [group[int(len(group) * part)] for group, part in zip(chosen, item.tolist(), strict=True)]
+        return [Draw(i, mixed_seed(self.seed, "draw", place)) for i, place in zip(items, places, strict=True)]
+
+
 def share(draws: Sequence[Draw], rank: int, ranks: int, parts: int) -> list[list[Draw]]:
     """The draws of one process, cut into parts: process by process, part by part, all of equal size."""
     size = len(draws) // (ranks * parts)

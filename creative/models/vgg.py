@@ -8,6 +8,7 @@ afterwards), and a classifier of one layer on the mean of the last map.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -70,11 +71,15 @@ class VGG(nn.Module):
             if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
 
-    def maps(self, x: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
-        """The maps of some layers by name, each (B, C, H / 2ˢ, W / 2ˢ) after s poolings."""
+    def maps(self, x: Tensor, layers: Iterable[str], *, after: str | None = None) -> dict[str, Tensor]:
+        """The maps of some layers by name, each (B, C, H / 2ˢ, W / 2ˢ) after s poolings.
+
+        With ``after``, ``x`` is the map of that layer, and only what comes behind it is computed.
+        """
         wanted, found = set(layers), {}
-        for name, module in self.features.named_children():
-            x = module(x)
+        names = [name for name, _ in self.features.named_children()]
+        for name in names[names.index(after) + 1 if after else 0 :]:
+            x = self.features.get_submodule(name)(x)
             if name in wanted:
                 found[name] = x
         return found
@@ -106,6 +111,41 @@ def fold_norms(network: VGG) -> VGG:
     if network.classifier is not None and folded.classifier is not None:
         folded.classifier.load_state_dict(network.classifier.state_dict())
     return folded.eval()
+
+
+@torch.no_grad()
+def unfold_norms(network: VGG, pictures: Tensor) -> VGG:
+    """The opposite of ``fold_norms``, to go on training: equal outputs in evaluation mode, up to rounding.
+
+    Each normalisation is given the mean and deviation that its layer has over the pictures, and takes away what it then
+    does by its own scale and shift. Filters get the length that He's initialisation gives them (2015, Delving Deep into
+    Rectifiers, arXiv:1502.01852), which a normalisation undoes and on which the size of an optimiser's steps depends.
+
+    Args:
+        network: folded.
+        pictures: (B, 3, H, W), normalised; the more, the nearer is training mode to evaluation mode at first.
+    """
+    unfolded = VGG(network.config, norm=True).to(pictures.device)
+    x = pictures
+    for name, module in network.features.named_children():
+        x = module(x)
+        if not isinstance(module, nn.Conv2d):
+            continue
+        assert module.bias is not None
+        conv, norm = (unfolded.features.get_submodule(name.replace("conv", kind)) for kind in ("conv", "norm"))
+        assert isinstance(conv, nn.Conv2d)
+        assert isinstance(norm, nn.BatchNorm2d)
+        length = module.weight.flatten(1).norm(dim=1)
+        factor = math.sqrt(2) / length.clamp_min(1e-6 * float(length.max()))
+        variance, mean = torch.var_mean(x, (0, 2, 3))
+        conv.weight.copy_(module.weight * factor.view(-1, 1, 1, 1))
+        norm.running_mean = (mean - module.bias) * factor
+        norm.running_var = variance * factor**2
+        norm.weight.copy_((norm.running_var + norm.eps).sqrt() / factor)
+        norm.bias.copy_(mean)
+    if network.classifier is not None and unfolded.classifier is not None:
+        unfolded.classifier.load_state_dict(network.classifier.state_dict())
+    return unfolded
 
 
 @torch.no_grad()
