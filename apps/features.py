@@ -13,6 +13,7 @@ from creative.options.features import (
     EvaluateFeaturesSettings,
     FeaturesInputs,
     FeaturesSettings,
+    TrainFeaturesInputs,
 )
 from creative.progress import Step
 
@@ -24,10 +25,13 @@ def _teachers(inputs: FeaturesInputs) -> dict[str, Path | None]:
     return {"squeezenet1_0": inputs.squeezenet, "mobilenet_v2": inputs.mobilenet}
 
 
-def _train(inputs: FeaturesInputs, settings: FeaturesSettings, device: str, out: Path) -> Generator[Step, None, Path]:
+def _train(
+    inputs: TrainFeaturesInputs, settings: FeaturesSettings, device: str, out: Path
+) -> Generator[Step, None, Path]:
     from creative.engines.features import train_features
 
-    return train_features(inputs.data, settings, out, teachers=_teachers(inputs), device=device)
+    teachers = _teachers(inputs)
+    return train_features(inputs.data, settings, out, teachers=teachers, start_from=inputs.start_from, device=device)
 
 
 def _evaluate(
@@ -88,7 +92,7 @@ APP = App(
             verb="train features",
             title="Train",
             summary="Train the bundled feature network anew from two ImageNet networks on folders of pictures.",
-            inputs=FeaturesInputs,
+            inputs=TrainFeaturesInputs,
             settings=FeaturesSettings,
             start=_train,
             output="folder",

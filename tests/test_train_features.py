@@ -1,37 +1,31 @@
-"""Training the feature network: it learns from a tiny teacher, repeats, resumes, stops, and is measured."""
+"""Training the feature network: it learns from a tiny teacher, repeats, resumes and stops."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import nn
 
-from creative.checkpoint import load_checkpoint, read_metadata
+from creative.checkpoint import load_checkpoint, read_metadata, save_checkpoint
 from creative.data.pictures import PicturesError, centre_crops, find_pictures, pack_pictures, split_pictures
 from creative.device import random_generator
 from creative.engines.features import (
     Distillation,
-    Evaluation,
     Hint,
-    Painter,
-    Share,
-    evaluate_features,
-    measure_cost,
-    save_untrained,
-    score_styles,
     train_features,
 )
-from creative.engines.features import evaluation as evaluation_module
-from creative.engines.features.styles import JUDGE_LAYERS
+from creative.engines.features.distillation import cutmix
 from creative.engines.training import train
-from creative.models.features import Classifier, Features, load_classifier, load_features, untrained_features
+from creative.models.features import Classifier, Features, load_classifier, load_features
 from creative.models.vgg import VGGConfig
-from creative.options.features import EvaluateFeaturesSettings, FeaturesSettings
-from creative.progress import Engine, Step, run
+from creative.options.features import FeaturesSettings
+from creative.progress import Step, run
 
 HINTS = (Hint("toy", "relu1", "relu1_1"), Hint("toy", "relu2", "relu2_1"))
 SHAPE = VGGConfig((8, 12), (1, 1), 5)
@@ -69,17 +63,25 @@ def settings(**values: object) -> FeaturesSettings:
     return FeaturesSettings(**{**toy, "evaluate_every": 1000, "save_every": 1000, "ema_decay": 0.9, **values})
 
 
-def task(data: Path, chosen: FeaturesSettings) -> Distillation:
+def task(data: Path, chosen: FeaturesSettings, start: Path | None = None) -> Distillation:
     train_files, held_out = split_pictures(find_pictures([data]))
     packs = [run(pack_pictures(files, data.parent / "cache", short_side=72)) for files in (train_files, held_out)]
-    return Distillation(packs[0], packs[1], {"toy": teacher()}, chosen, SHAPE, HINTS)
+    checkpoint = load_checkpoint(start) if start else None
+    names: dict[str, Any] = {"network": SHAPE, "hints": HINTS, "class_teacher": "toy", "folders": [data]}
+    return Distillation(packs[0], packs[1], {"toy": teacher()}, chosen, checkpoint, **names)
 
 
-def fit(data: Path, folder: Path, **values: object) -> tuple[Path, dict[str, float]]:
+def fit(data: Path, folder: Path, start: Path | None = None, **values: object) -> tuple[Path, dict[str, float]]:
     chosen = settings(**values)
     steps: list[Step] = []
-    path = run(train(task(data, chosen), chosen, folder, device="cpu"), steps.append)
+    path = run(train(task(data, chosen, start), chosen, folder, device="cpu"), steps.append)
     return path, dict(steps[-1].metrics)
+
+
+@pytest.fixture(scope="module")
+def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network that has learned a little."""
+    return fit(data, tmp_path_factory.mktemp("finished"), steps=30)[0]
 
 
 def test_the_student_learns_to_see_like_its_teacher(data: Path, tmp_path: Path) -> None:
@@ -116,6 +118,73 @@ def test_a_stopped_run_goes_on(data: Path, tmp_path: Path) -> None:
             engine.close()
     again, _ = fit(data, tmp_path / "cut", steps=8)
     assert again.read_bytes() == whole.read_bytes()
+
+
+def test_a_stopped_run_from_a_finished_network_goes_on(data: Path, finished: Path, tmp_path: Path) -> None:
+    values: dict[str, Any] = {"steps": 8, "frozen_stages": 1, "shares": (1.0,), "cutmix": 0.5}
+    whole, _ = fit(data, tmp_path / "whole", finished, **values)
+    chosen = settings(**values)
+    engine = train(task(data, chosen, finished), chosen, tmp_path / "cut", device="cpu")
+    for step in engine:
+        if step.done == 3:
+            engine.close()
+    again, _ = fit(data, tmp_path / "cut", finished, **values)
+    assert again.read_bytes() == whole.read_bytes()
+    assert read_metadata(whole)["config"]["started_from"] == load_checkpoint(finished).sha256
+
+
+def test_training_goes_on_from_a_finished_network(data: Path, finished: Path, tmp_path: Path) -> None:
+    before, _ = fit(data, tmp_path / "before", finished, steps=1, learning_rate=1e-12, weight_decay=0)
+    _, held_out = split_pictures(find_pictures([data]))
+    pictures = centre_crops(run(pack_pictures(held_out, tmp_path / "cache")), 64)
+    first, second = (load_classifier("bundled", weights=path) for path in (finished, before))
+    torch.testing.assert_close(second(pictures), first(pictures), rtol=0.02, atol=0.02)
+    # The regressions are as good as they can be from the first step.
+    _, metrics = fit(data, tmp_path / "on", finished, steps=1, learning_rate=1e-12)
+    _, fresh = fit(data, tmp_path / "fresh", steps=1, learning_rate=1e-12)
+    assert metrics["explained_toy_relu2"] > 0.3 > fresh["explained_toy_relu2"]
+
+
+def test_frozen_stages_stay_and_the_others_learn(data: Path, finished: Path, tmp_path: Path) -> None:
+    path, metrics = fit(data, tmp_path / "run", finished, steps=20, frozen_stages=1)
+    assert "explained_toy_relu2" in metrics
+    assert "explained_toy_relu1" not in metrics
+    before, after = (load_checkpoint(file).tensors for file in (finished, path))
+    names = [name for name in before if name.endswith("weight")]
+    # Each layer is scaled as a whole at the end: only directions can be compared.
+    turned = {n: float(F.cosine_similarity(before[n].float().flatten(), after[n].float().flatten(), 0)) for n in names}
+    assert turned.pop("features.conv1_1.weight") > 0.99999
+    assert max(turned.values()) < 0.999
+
+
+def test_wrong_starts_are_told(data: Path, finished: Path, tmp_path: Path, shared_data: Path) -> None:
+    with pytest.raises(ValueError, match="leave at least one"):
+        task(data, settings(frozen_stages=2), finished)
+    with pytest.raises(ValueError, match="which one to start from"):
+        train_features([data], settings(frozen_stages=1))
+    with pytest.raises(ValueError, match="1 folders of pictures, but 2 shares"):
+        train_features([data], settings(shares=(1, 2)))
+    with pytest.raises(ValueError, match="holds no network"):
+        train_features([data], start_from=real_teachers(shared_data)["mobilenet_v2"])
+    checkpoint = load_checkpoint(finished)
+    config = {**checkpoint.metadata["config"], "classes": list("vwxyz")}
+    other = save_checkpoint(tmp_path / "other.safetensors", checkpoint.tensors, {"config": config})
+    with pytest.raises(ValueError, match="other classes"):
+        task(data, settings(), other)
+
+
+def test_cutmix_puts_a_rectangle_of_another_picture_into_some() -> None:
+    numbers = torch.arange(64.0).view(-1, 1, 1, 1).expand(64, 3, 20, 24)
+    mixed = cutmix(numbers, 0.5, random_generator(0))
+    assert torch.equal(mixed, cutmix(numbers, 0.5, random_generator(0)))
+    assert not torch.equal(mixed, cutmix(numbers, 0.5, random_generator(1)))
+    assert torch.equal(cutmix(numbers, 0.0, random_generator(0)), numbers)
+    strange = mixed != numbers
+    assert 16 <= strange.any(3).any(2).any(1).sum() <= 48
+    assert strange.float().mean() == pytest.approx(0.25, abs=0.08)
+    for own, one, inside in zip(numbers[:, 0, 0, 0], mixed[:, 0], strange[:, 0], strict=True):
+        assert set(one[inside].tolist()) <= {float((own - 1) % 64)}  # rolled by one
+        assert torch.equal(inside, inside.any(1, keepdim=True) & inside.any(0, keepdim=True))
 
 
 def test_previews_are_pictures_of_the_maps(data: Path, tmp_path: Path) -> None:
@@ -168,81 +237,3 @@ def test_the_real_recipe_runs(data: Path, tmp_path: Path, shared_data: Path) -> 
     assert len(config["classes"]) == 1000
     assert set(config["teachers"]) == {"squeezenet1_0", "mobilenet_v2"}
     assert load_features("bundled", layers=["relu5_2"], weights=path)(torch.rand(1, 3, 32, 32))["relu5_2"].numel()
-
-
-# Measuring
-
-
-def test_wilsons_interval() -> None:
-    low, high = Share(10, 95).interval  # R: prop.test(10, 95, correct = FALSE)
-    assert (low, high) == (pytest.approx(0.0582, abs=2e-4), pytest.approx(0.1831, abs=2e-4))
-    assert str(Share(0, 0)) == "no labels"
-
-
-def test_a_network_explains_itself_and_not_noise() -> None:
-    features = untrained_features("bundled", layers=["relu1_1"])
-    pictures = torch.rand(4, 3, 32, 32, generator=random_generator(0))
-    map_ = features(pictures)["relu1_1"]
-    for target, expected in ((2 * map_ + 1, 1.0), (torch.rand(map_.shape, generator=random_generator(1)), 0.0)):
-        regression = evaluation_module._Regression(Hint("x", "y", "relu1_1"))
-        regression.fit(map_[:3], target[:3])
-        regression.solve()
-        regression.judge(map_[3:], target[3:])
-        assert 1 - regression.squared / regression.variance == pytest.approx(expected, abs=0.02)
-
-
-def test_cost_counts_what_is_kept_for_the_backward_pass() -> None:
-    features = untrained_features("bundled", layers=["relu1_1"])
-    small, large = (measure_cost(features, size, repeats=1) for size in (32, 64))
-    assert large.held_mb == pytest.approx(4 * small.held_mb, rel=0.2)
-    assert small.forward_ms > 0
-
-
-def test_the_untouched_photo_and_the_painting_itself_score_as_they_must(tmp_path: Path) -> None:
-    random = np.random.default_rng(0)
-    photo, painting = (Image.fromarray(random.integers(0, 256, (80, 80, 3), np.uint8)) for _ in range(2))
-
-    def giving(picture: Image.Image) -> Painter:
-        def paint(photo: Image.Image, painting: Image.Image) -> Engine[Image.Image]:
-            yield Step(0, 1, preview=lambda: picture)
-            return picture
-
-        return paint
-
-    judge = untrained_features("squeezenet1_0", layers=JUDGE_LAYERS)
-    engine = score_styles([(photo, painting)], {"photo": giving(photo), "painting": giving(painting)}, judge)
-    found = run(engine)
-    assert (found["photo"].style, found["photo"].content) == (pytest.approx(1, abs=1e-4), pytest.approx(0, abs=1e-4))
-    assert (found["painting"].style, found["painting"].grain) == (pytest.approx(0, abs=1e-4), pytest.approx(1))
-    report = Evaluation(styles=found)
-    assert "| painting | 0.000 |" in str(report)
-    assert report.metrics()["photo_content"] == pytest.approx(0, abs=1e-4)
-
-
-def test_untrained_weights_are_a_network_and_repeat(tmp_path: Path) -> None:
-    first, second = (save_untrained(tmp_path / f"{number}.safetensors") for number in range(2))
-    assert first.read_bytes() == second.read_bytes()
-    maps = load_features(layers=["relu5_2"], weights=first)(torch.rand(1, 3, 64, 64))
-    assert maps["relu5_2"].std() > 0
-
-
-def test_photos_and_paintings_must_be_as_many(data: Path) -> None:
-    from apps.features import APP
-    from creative.options.features import EvaluateFeaturesInputs
-
-    measure = APP.actions[1]
-    inputs = EvaluateFeaturesInputs(data=(data,), photos=(data / "n00000000_a.png",))
-    with pytest.raises(ValueError, match="1 photos and 0 paintings"):
-        measure.start(inputs, EvaluateFeaturesSettings(), "cpu")
-
-
-def test_evaluation_of_the_bundled_network(data: Path, tmp_path: Path, shared_data: Path) -> None:
-    chosen = EvaluateFeaturesSettings(size=64, fit_pictures=20, speed_size=64, repeats=1)
-    engine = evaluate_features(
-        [data], chosen, teachers=real_teachers(shared_data), cache=tmp_path / "cache", device="cpu"
-    )
-    metrics: dict[str, float] = {}
-    report = run(engine, lambda step: metrics.update(step.metrics))
-    assert metrics.keys() >= {"agreement_with_mobilenet_v2", "explained_squeezenet1_fire5", "vgg19_forward_ms"}
-    assert report.explained["squeezenet1_fire3"] > 0.2
-    assert "| vgg19 |" in str(report)

@@ -244,13 +244,10 @@ def _recolouring(numbers: Sequence[float], strength: float) -> tuple[Tensor, Ten
     return gain * (rotation @ matrix), shift
 
 
-def centre_crops(packed: PackedPictures, size: int, *, limit: int | None = None) -> Tensor:
-    """The middle square of each picture (or of ``limit`` evenly spaced ones): (B, 3, size, size) in [0, 1]."""
-    places = range(len(packed))
-    if limit is not None and limit < len(packed):
-        places = [round(i * (len(packed) - 1) / max(1, limit - 1)) for i in range(limit)]  # type: ignore[assignment]
+def centre_crops(packed: PackedPictures, size: int, *, places: Iterable[int] | None = None) -> Tensor:
+    """The middle square of each picture (or of those at some places): (B, 3, size, size) in [0, 1]."""
     crops = []
-    for place in places:
+    for place in range(len(packed)) if places is None else places:
         x = torch.from_numpy(np.array(packed[place])).permute(2, 0, 1)[None].float() / 255
         side = min(x.shape[-2:])
         top, left = (x.shape[-2] - side) // 2, (x.shape[-1] - side) // 2

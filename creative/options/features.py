@@ -72,6 +72,14 @@ class FeaturesInputs(Inputs):
     )
 
 
+class TrainFeaturesInputs(FeaturesInputs):
+    """What to learn from, and where to begin."""
+
+    start_from: WeightsFile | None = Field(
+        None, title="Start from", description="A finished network of this kind, to go on from; otherwise from nothing"
+    )
+
+
 class EvaluateFeaturesInputs(FeaturesInputs):
     """The network to be measured, the pictures to measure it with and its teachers."""
 
@@ -121,12 +129,31 @@ class FeaturesSettings(TrainingSettings):
         description="Processes that load data; 0 loads between the steps",
         advanced=True,
     )
-    crop: int = Field(112, ge=64, le=512, multiple_of=16, title="Crop", description="Side of the crops, pixels")
+    crop: int = Field(128, ge=64, le=512, multiple_of=16, title="Crop", description="Side of the crops, pixels")
     short_side: int = Field(
-        160, ge=64, le=1024, title="Short side", description="Of the decoded pictures, pixels", advanced=True
+        192, ge=64, le=1024, title="Short side", description="Of the decoded pictures, pixels", advanced=True
+    )
+    shares: tuple[float, ...] = Field(
+        (),
+        title="Shares",
+        description="How much of a batch comes from each folder, relative to one another; by number if not given",
+        advanced=True,
+    )
+    cutmix: float = Field(
+        0.3, ge=0, le=1, title="CutMix", description="Part of the crops that a piece of another is put into"
+    )
+    frozen_stages: int = Field(
+        0,
+        ge=0,
+        title="Frozen stages",
+        description="So many first stages of the network started from stay as they are, which makes steps faster",
+        advanced=True,
+    )
+    logit_weight: float = Field(
+        0.3, ge=0, le=100, title="Logit weight", description="Of the classes' logits against the maps", advanced=True
     )
     class_weight: float = Field(
-        0.3,
+        0.5,
         ge=0,
         le=100,
         title="Class weight",

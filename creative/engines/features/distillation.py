@@ -2,12 +2,14 @@
 
 Knowledge distillation (Hinton et al., 2015, Distilling the Knowledge in a Neural Network, arXiv:1503.02531) with hints
 (Romero et al., 2014, FitNets, arXiv:1412.6550): from the student's maps, 1×1 convolutions that are thrown away
-afterwards regress the teachers' maps densely, standardised per channel; the mean of the teachers' class probabilities
-comes on top. Nobody's labels are used.
+afterwards regress the teachers' maps densely, standardised per channel. On top come the classes, as the better teacher
+sees them: its logits (Ba and Caruana, 2014, Do Deep Nets Really Need to be Deep?, arXiv:1312.6184), which say something
+about every class with every picture, and its probabilities. Nobody's labels are used.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from creative.checkpoint import Checkpoint, CheckpointError, load_checkpoint, load_into
+from creative.data.draws import Draw, Shuffled, Weighted
 from creative.data.pictures import (
     AugmentedPictures,
     PackedPictures,
@@ -26,12 +30,16 @@ from creative.data.pictures import (
     pack_pictures,
     split_pictures,
 )
-from creative.engines.features.hints import HINTS, Hint, hint_layers, teacher_names
+from creative.engines.features.hints import CLASS_TEACHER, HINTS, Hint, hint_layers, stage_of, teacher_names
 from creative.engines.training import Networks, Task, TrainingError, Update, train
 from creative.models.features import IMAGENET_MEAN, IMAGENET_STD, Classifier, load_classifier
-from creative.models.vgg import VGG, VGGConfig, fold_norms, rescale_layers
+from creative.models.vgg import VGG, VGGConfig, fold_norms, rescale_layers, unfold_norms
 from creative.options.features import FeaturesSettings
+from creative.options.training import TrainingSettings
 from creative.progress import Step
+
+CALIBRATION = 256
+"""Pictures by which maps are standardised and layers are scaled."""
 
 
 def train_features(
@@ -40,6 +48,7 @@ def train_features(
     folder: Path = Path("out/train-features"),
     *,
     teachers: Mapping[str, Path | None] | None = None,
+    start_from: Path | None = None,
     device: str = "auto",
     resume: bool = True,
 ) -> Generator[Step, None, Path]:
@@ -52,37 +61,47 @@ def train_features(
         settings: of the training; None, the defaults, is the recipe of the bundled network.
         folder: for checkpoints, metrics.csv and the decoded pictures; a run that was stopped goes on from there.
         teachers: weights files by the teacher's name; None finds them as ``load_features`` does.
+        start_from: a finished network to go on from.
         device: where to train.
         resume: go on where an earlier run in ``folder`` stopped.
 
     Raises:
         PicturesError: at once, if a folder is missing or holds no picture.
         WeightsError, FeaturesError: at once, if a teacher's weights are missing or not its own.
+        CheckpointError: at once, if ``start_from`` is no network of this kind.
         TrainingError: settings that cannot work.
     """
-    train_files, held_out_files = split_pictures(find_pictures([Path(path) for path in data]))
+    settings, folders = settings or FeaturesSettings(), [Path(path) for path in data]
+    train_files, held_out_files = split_pictures(find_pictures(folders))
     if not train_files:
         raise TrainingError(f"Too few pictures to train on: {len(held_out_files)}, all of them held out for measuring.")
+    if settings.shares and len(settings.shares) != len(folders):
+        raise TrainingError(f"There are {len(folders)} folders of pictures, but {len(settings.shares)} shares.")
+    start = None if start_from is None else _load_start(start_from)
+    if settings.frozen_stages and start is None:
+        raise TrainingError("Stages can be frozen only of a finished network: say which one to start from.")
     files = teachers or {}
     loaded = {
         name: load_classifier(name, layers=hint_layers(name), weights=files.get(name)) for name in teacher_names()
     }
-    return _train(train_files, held_out_files, loaded, settings or FeaturesSettings(), Path(folder), device, resume)
+
+    def begin() -> Generator[Step, None, Path]:
+        packed = yield from pack_pictures(train_files, folder / "pictures", short_side=settings.short_side)
+        held_out = yield from pack_pictures(held_out_files, folder / "pictures", short_side=256)
+        task = Distillation(packed, held_out, loaded, settings, start, folders=folders)
+        return (yield from train(task, settings, folder, device=device, resume=resume))
+
+    folder = Path(folder)
+    return begin()
 
 
-def _train(
-    train_files: list[Path],
-    held_out_files: list[Path],
-    teachers: dict[str, Classifier],
-    settings: FeaturesSettings,
-    folder: Path,
-    device: str,
-    resume: bool,
-) -> Generator[Step, None, Path]:
-    packed = yield from pack_pictures(train_files, folder / "pictures", short_side=settings.short_side)
-    held_out = yield from pack_pictures(held_out_files, folder / "pictures", short_side=256)
-    task = Distillation(packed, held_out, teachers, settings)
-    return (yield from train(task, settings, folder, device=device, resume=resume))
+def _load_start(path: Path) -> Checkpoint:
+    checkpoint = load_checkpoint(path)
+    config = checkpoint.metadata.get("config", {})
+    if not {"network", "classes"} <= set(config):
+        raise CheckpointError(f"{path} holds no network made by creative train features.")
+    load_into(VGG(VGGConfig.from_json(config["network"])), checkpoint.tensors)
+    return checkpoint
 
 
 class Regressors(nn.Module):
@@ -102,6 +121,21 @@ class Regressors(nn.Module):
         """Predictions by hint, each of its target's shape."""
         return {h.name: self.convs[h.name](h.over(maps[h.student], targets[h.name])) for h in self.hints}
 
+    @torch.no_grad()
+    def fit(self, maps: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> None:
+        """The best weights for these maps and targets, in closed form."""
+        for hint in self.hints:
+            x = hint.over(maps[hint.student], targets[hint.name]).movedim(1, -1).flatten(0, 2).double()
+            y = targets[hint.name].movedim(1, -1).flatten(0, 2).double()
+            x = F.pad(x, (0, 1), value=1.0)
+            ridge = 1e-3 * x.square().mean() * len(x) * torch.eye(x.shape[1]).to(x)
+            found = torch.linalg.solve(x.T @ x + ridge, x.T @ y).float()
+            conv = self.convs[hint.name]
+            assert isinstance(conv, nn.Conv2d)
+            assert conv.bias is not None
+            conv.weight.copy_(found[:-1].T[..., None, None])
+            conv.bias.copy_(found[-1])
+
     def standardise(self, maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The teachers' maps with mean 0 and deviation 1 per channel, outliers cut at 6 deviations."""
         return {
@@ -117,8 +151,11 @@ class Distillation(Task):
         packed, held_out: pictures to learn from and to measure with.
         teachers: by name; each gives the maps of its hints and logits.
         settings: sizes and weights of the losses.
+        start: a finished network to go on from; its shape is the student's then.
         network: the student's shape.
         hints: which maps are regressed.
+        class_teacher: the teacher whose classes are learned.
+        folders: those that the settings' shares are of.
     """
 
     channels_last = True
@@ -129,46 +166,103 @@ class Distillation(Task):
         held_out: PackedPictures,
         teachers: Mapping[str, Classifier],
         settings: FeaturesSettings,
+        start: Checkpoint | None = None,
         network: VGGConfig | None = None,
         hints: Sequence[Hint] = HINTS,
+        class_teacher: str = CLASS_TEACHER,
+        folders: Sequence[Path] = (),
     ) -> None:
-        self.packed, self.settings, self.hints = packed, settings, tuple(hints)
-        self.network = network or VGGConfig()
+        self.packed, self.settings, self.start, self.class_teacher = packed, settings, start, class_teacher
+        self.network = VGGConfig.from_json(start.metadata["config"]["network"]) if start else network or VGGConfig()
+        frozen = settings.frozen_stages
+        if frozen >= len(self.network.depths):
+            raise TrainingError(
+                f"There are {len(self.network.depths)} stages, and {frozen} are frozen: leave at least one to learn."
+            )
+        self.hints = tuple(hint for hint in hints if hint.stage > frozen)  # nothing is to be learned from the others
         self.teachers = dict(teachers)
-        self.classes = next(iter(self.teachers.values())).classes
+        self.classes = self.teachers[class_teacher].classes
+        if start and tuple(start.metadata["config"]["classes"]) != tuple(self.classes):
+            raise TrainingError(f"{start.path} tells other classes than {class_teacher} does.")
+        self._draws = self._choose_draws([Path(folder) for folder in folders])
         self.held_out = centre_crops(held_out, settings.crop)
         self.labels = imagenet_labels(held_out.files, self.classes)
-        self.calibration = centre_crops(packed, settings.crop, limit=256)
+        steps = math.ceil(CALIBRATION / settings.batch_size)
+        places = [draw.index for step in range(steps) for draw in self._draws(step)][: min(CALIBRATION, len(packed))]
+        self.calibration = centre_crops(packed, settings.crop, places=places)
+
+    def _choose_draws(self, folders: Sequence[Path]) -> Shuffled | Weighted:
+        settings = self.settings
+        if not settings.shares:
+            return Shuffled(len(self.packed), settings.batch_size, settings.seed)
+        groups = [[i for i, file in enumerate(self.packed.files) if folder in file.parents] for folder in folders]
+        for folder, group in zip(folders, groups, strict=True):
+            if not group:
+                raise TrainingError(f"{folder} holds no picture to train on, so it can have no share.")
+        return Weighted(groups, settings.shares, settings.batch_size, settings.seed)
 
     def networks(self) -> Networks:
         """The student and the regressors, which need to know the teachers' maps."""
         for name in self.teachers:
             self.teachers[name] = self.teachers[name].to(self.device)
+        calibration = self.calibration.to(self.device)
         with torch.no_grad():
-            maps, _ = self._taught(self.calibration.to(self.device))
-        self.student = VGG(self.network, norm=True)
+            taught, logits = self._taught(calibration)
+        self.logit_deviation = float(_centred(logits).std())
         widths = {f"relu{s}_{n}": w for s, w in enumerate(self.network.widths, 1) for n in range(1, 9)}
-        self.regressors = Regressors(self.hints, widths, maps)
+        self.regressors = Regressors(self.hints, widths, taught)
+        self.trunk: nn.Sequential | None = None
+        if self.start is None:
+            self.student = VGG(self.network, norm=True)
+        else:
+            finished = VGG(self.network)
+            load_into(finished, self.start.tensors)
+            finished.to(self.device)
+            pictures = _normalised(calibration)
+            self.student = unfold_norms(finished, pictures)
+            maps = finished.requires_grad_(False).maps(pictures, {hint.student for hint in self.hints})
+            self.regressors.to(self.device).fit(maps, self.regressors.standardise(taught))
+        for name, module in self.student.features.named_children():
+            module.requires_grad_(stage_of(name) > self.settings.frozen_stages)
         return {"student": self.student, "regressors": self.regressors}
 
     def dataset(self) -> AugmentedPictures:
         """Random crops, uint8."""
-        return AugmentedPictures(self.packed, self.settings.crop)
+        return AugmentedPictures(self.packed, self.settings.crop, area=(0.25, 1.0))
+
+    def draws(self, step: int, settings: TrainingSettings) -> Sequence[Draw]:
+        """From all pictures in turn, or from each folder by its share."""
+        return self._draws(step)
 
     def step(self, batch: Tensor, update: Update) -> dict[str, Tensor]:
-        """Maps and probabilities of the same crops: the teachers' and the student's."""
-        pictures = _unit(batch)
+        """Maps and classes of the same crops: the teachers' and the student's."""
+        chosen = self.settings
+        pictures = cutmix(_unit(batch), chosen.cutmix, update.generator)
         with torch.no_grad():
-            taught, probabilities = self._taught(pictures)
+            taught, told = self._taught(pictures)
             targets = self.regressors.standardise(taught)
-        predicted, logits = _seen(self.student, self.regressors, pictures, targets)
+            x, after = self._through_trunk(_normalised(pictures))
+        predicted, logits = _seen(self.student, self.regressors, x, targets, after)
         errors = {name: F.mse_loss(predicted[name].float(), target.float()) for name, target in targets.items()}
         hints = torch.stack(list(errors.values())).mean()
-        divergence = _divergence(logits.float(), probabilities, self.settings.temperature)
-        weight = self.settings.class_weight * min(1.0, update.progress / self.settings.class_ramp)
-        loss = hints + weight * divergence
+        # Only differences of logits mean something.
+        apart = F.mse_loss(_centred(logits.float()), _centred(told)) / self.logit_deviation**2
+        divergence = _divergence(logits.float(), told, chosen.temperature)
+        weight = chosen.class_weight * min(1.0, update.progress / chosen.class_ramp)
+        loss = hints + chosen.logit_weight * apart + weight * divergence
         update(loss)
-        return {"loss": loss, "hints": hints, "divergence": divergence, **errors}
+        return {"loss": loss, "hints": hints, "logits": apart, "divergence": divergence, **errors}
+
+    def _through_trunk(self, pictures: Tensor) -> tuple[Tensor, str | None]:
+        """What comes out of the frozen stages, and the name of their last layer."""
+        last = f"pool{self.settings.frozen_stages}"
+        if not self.settings.frozen_stages:
+            return pictures, None
+        if self.trunk is None:
+            folded = fold_norms(self.student).to(self.device).requires_grad_(False).features
+            names = [name for name, _ in folded.named_children()]
+            self.trunk = folded[: names.index(last) + 1].to(memory_format=torch.channels_last)
+        return self.trunk(pictures), last
 
     def evaluate(self, networks: Networks) -> dict[str, float]:
         """Variance explained per hint, accuracy and agreement on the pictures held out, all 0 to 1."""
@@ -179,21 +273,21 @@ class Distillation(Task):
         variance: dict[str, Tensor] = {}
         guesses, taught = [], []
         for pictures in self.held_out.to(self.device).split(32):
-            maps, probabilities = self._taught(pictures)
+            maps, told = self._taught(pictures)
             targets = regressors.standardise(maps)
-            predicted, logits = _seen(student, regressors, pictures, targets)
+            predicted, logits = _seen(student, regressors, _normalised(pictures), targets)
             for name, target in targets.items():
                 squared[name] = squared.get(name, 0) + (predicted[name] - target).square().sum((0, 2, 3))
                 variance[name] = variance.get(name, 0) + target.square().sum((0, 2, 3))
             guesses.append(logits.topk(min(5, logits.shape[1])).indices)
-            taught.append(probabilities.argmax(1))
+            taught.append(told.argmax(1))
         found = {f"explained_{name}": float(1 - squared[name].sum() / variance[name].sum()) for name in squared}
         guess, teacher = torch.cat(guesses).cpu(), torch.cat(taught).cpu()
         known = self.labels >= 0
         if known.any():
             hits = guess[known] == self.labels[known, None]
             found |= {"top_1": float(hits[:, 0].float().mean()), "top_5": float(hits.any(1).float().mean())}
-            found["teachers_top_1"] = float((teacher[known] == self.labels[known]).float().mean())
+            found["teacher_top_1"] = float((teacher[known] == self.labels[known]).float().mean())
         found["agreement"] = float((guess[:, 0] == teacher).float().mean())
         return found
 
@@ -205,7 +299,7 @@ class Distillation(Task):
         assert isinstance(student, VGG)
         assert isinstance(regressors, Regressors)
         targets = regressors.standardise(self._taught(pictures)[0])
-        predicted, _ = _seen(student, regressors, pictures, targets)
+        predicted, _ = _seen(student, regressors, _normalised(pictures), targets)
         target, guess = targets[hint.name], predicted[hint.name]
         flat = target.movedim(1, -1).reshape(-1, target.shape[1])
         axes = torch.linalg.eigh(flat.T @ flat).eigenvectors[:, -3:]  # the three directions of largest variance
@@ -232,30 +326,57 @@ class Distillation(Task):
         normalisation = {"mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD)}
         teachers = {name: teacher.features.sha256 for name, teacher in self.teachers.items()}
         about = {"network": self.network.to_json(), "normalisation": normalisation, "pictures": len(self.packed)}
+        if self.start:
+            about["started_from"] = self.start.sha256
         return about | {"teachers": teachers, "classes": list(self.classes)}
 
     def _taught(self, pictures: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """The teachers' maps by hint, and the mean of their class probabilities at the settings' temperature."""
+        """The teachers' maps by hint, and the logits of the one whose classes are learned."""
         found: dict[str, Tensor] = {}
-        probabilities = []
         for name, teacher in self.teachers.items():
-            maps, logits = teacher.maps_and_logits(pictures)
+            maps = teacher.features(pictures)
             found |= {hint.name: maps[hint.layer] for hint in self.hints if hint.teacher == name}
-            probabilities.append((logits.float() / self.settings.temperature).softmax(1))
-        return found, torch.stack(probabilities).mean(0)
+            if name == self.class_teacher:
+                logits = teacher.head(maps[teacher.features.layers[-1]]).float()
+        return found, logits
+
+
+def cutmix(pictures: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Put a piece of the picture before it into a share of the pictures (Yun et al., 2019, CutMix, arXiv:1905.04899).
+
+    Args:
+        pictures: (B, 3, H, W).
+        share: of the pictures that get one, 0 to 1.
+        generator: on the same device; the pieces' areas are evenly distributed.
+    """
+    batch, _, *sizes = pictures.shape
+    chosen, area, *starts = torch.rand(4, batch, 1, generator=generator, device=pictures.device)
+    inside = []
+    for size, start in zip(sizes, starts, strict=True):
+        length = area.sqrt() * size
+        place = torch.arange(size, device=pictures.device) + 0.5
+        first = start * (size - length)
+        inside.append((place >= first) & (place < first + length))
+    piece = inside[0][:, :, None] & inside[1][:, None, :] & (chosen < share)[..., None]
+    return torch.where(piece[:, None], pictures.roll(1, 0), pictures)
 
 
 def _seen(
-    student: VGG, regressors: Regressors, pictures: Tensor, targets: Mapping[str, Tensor]
+    student: VGG, regressors: Regressors, x: Tensor, targets: Mapping[str, Tensor], after: str | None = None
 ) -> tuple[dict[str, Tensor], Tensor]:
     layers = {hint.student for hint in regressors.hints} | {student.last}
-    maps = student.maps(_normalised(pictures), layers)
+    maps = student.maps(x, layers, after=after)
     return regressors(maps, targets), student.classify(maps[student.last])
 
 
-def _divergence(logits: Tensor, probabilities: Tensor, temperature: float) -> Tensor:
-    """Kullback-Leibler divergence of the student's class probabilities from the teachers', at a temperature."""
+def _divergence(logits: Tensor, told: Tensor, temperature: float) -> Tensor:
+    """Kullback-Leibler divergence of the student's class probabilities from the teacher's, at a temperature."""
+    probabilities = (told / temperature).softmax(1)
     return F.kl_div((logits / temperature).log_softmax(1), probabilities, reduction="batchmean") * temperature
+
+
+def _centred(logits: Tensor) -> Tensor:
+    return logits - logits.mean(1, keepdim=True)
 
 
 def _unit(batch: Tensor) -> Tensor:

