@@ -8,14 +8,11 @@ from __future__ import annotations
 from typing import Literal
 
 from creative.options.training import TrainingSettings
-from creative.settings import Field, Inputs, Settings, TextFile
+from creative.settings import Field, Inputs, Settings, TextFile, VoiceName
 
 CellKind = Literal["rnn", "gru", "lstm", "peephole"]
 Units = Literal["characters", "bytes"]
 Encoding = Literal["utf-8", "utf-16", "latin-1", "windows-1252"]
-
-VOICES = ("shakespeare", "tolstoy", "folk-tunes", "c-source", "latex")
-"""The bundled voices."""
 
 
 class TrainCharRNNInputs(Inputs):
@@ -27,7 +24,7 @@ class TrainCharRNNInputs(Inputs):
         positional=True,
         min_length=1,
     )
-    start_from: str | None = Field(
+    start_from: VoiceName | None = Field(
         None,
         title="Start from",
         description="A voice to go on from: a bundled one's name or a file; its size is kept, new characters are added",
@@ -113,7 +110,7 @@ class CharRNNSettings(TrainingSettings):
 class EvaluateVoiceInputs(Inputs):
     """A voice, and the text that it is to predict."""
 
-    voice: str = Field("shakespeare", title="Voice", description="A bundled voice's name, or a voice's file")
+    voice: VoiceName = Field("shakespeare", title="Voice", description="A bundled voice's name, or a voice's file")
     text: tuple[TextFile, ...] = Field(title="Text", description="Text files or folders", min_length=1)
 
 
