@@ -70,7 +70,7 @@ class RecurrentConfig:
 
 
 class Cell(nn.Module):
-    """One recurrent cell: ``forward`` takes a step; ``project`` and ``advance`` are its two halves.
+    """One recurrent cell: ``forward`` takes a step, which is to ``project`` the input, to ``recur`` and to ``combine``.
 
     With ``layer_norm``, what comes from the input and what comes from the state are each normalised over all gates
     before they are added (Ba, Kiros & Hinton, 2016, Layer Normalization, arXiv:1607.06450), as in that paper's
@@ -111,30 +111,37 @@ class Cell(nn.Module):
 
     def project(self, x: Tensor) -> Tensor:
         """What the input adds to the gates: (..., I), or integers (...) for one-hot vectors -> (..., gates · H)."""
-        if x.is_floating_point():
-            if not self.layer_norm:
-                return F.linear(x, self.weight_ih, self.bias_ih)
-            projected = F.linear(x, self.weight_ih)
-        else:
-            projected = F.embedding(x, self.weight_ih.t())
-            if not self.layer_norm:
-                return projected + self.bias_ih
-        return F.layer_norm(projected, projected.shape[-1:], self.gain_ih, self.bias_ih)
+        if not x.is_floating_point():
+            return self.shift_ih(F.embedding(x, self.weight_ih.t()))
+        if self.layer_norm:
+            return self.shift_ih(F.linear(x, self.weight_ih))
+        return F.linear(x, self.weight_ih, self.bias_ih)
 
     def recur(self, h: Tensor) -> Tensor:
         """What the state adds to the gates: (B, H) -> (B, gates · H)."""
-        if not self.layer_norm:
-            return F.linear(h, self.weight_hh, self.bias_hh)
-        recurred = F.linear(h, self.weight_hh)
-        return F.layer_norm(recurred, recurred.shape[-1:], self.gain_hh, self.bias_hh)
+        if self.layer_norm:
+            return self.shift_hh(F.linear(h, self.weight_hh))
+        return F.linear(h, self.weight_hh, self.bias_hh)
 
-    def advance(self, projected: Tensor, state: State) -> State:
-        """The state after a step whose input was projected: (B, gates · H) and (B, H) each -> (B, H) each."""
+    def shift_ih(self, product: Tensor) -> Tensor:
+        """What is still to be done to the product of ``weight_ih`` and the input."""
+        if self.layer_norm:
+            return F.layer_norm(product, product.shape[-1:], self.gain_ih, self.bias_ih)
+        return product + self.bias_ih
+
+    def shift_hh(self, product: Tensor) -> Tensor:
+        """What is still to be done to the product of ``weight_hh`` and h."""
+        if self.layer_norm:
+            return F.layer_norm(product, product.shape[-1:], self.gain_hh, self.bias_hh)
+        return product + self.bias_hh
+
+    def combine(self, projected: Tensor, recurred: Tensor, state: State) -> State:
+        """The new state, from what input and state add to the gates, (B, gates · H) each, and the old one."""
         raise NotImplementedError
 
     def forward(self, x: Tensor, state: State) -> State:
         """One step: (B, I), or (B,) integers for one-hot vectors, and the state, (B, H) each -> the new state."""
-        return self.advance(self.project(x), state)
+        return self.combine(self.project(x), self.recur(state[0]), state)
 
 
 class RNNCell(Cell):
@@ -142,9 +149,9 @@ class RNNCell(Cell):
 
     num_gates = 1
 
-    def advance(self, projected: Tensor, state: State) -> State:
-        """See ``Cell.advance``."""
-        return (torch.tanh(projected + self.recur(state[0])),)
+    def combine(self, projected: Tensor, recurred: Tensor, state: State) -> State:
+        """See ``Cell.combine``."""
+        return (torch.tanh(projected + recurred),)
 
 
 class GRUCell(Cell):
@@ -155,13 +162,12 @@ class GRUCell(Cell):
 
     num_gates = 3
 
-    def advance(self, projected: Tensor, state: State) -> State:
-        """See ``Cell.advance``."""
-        (h,) = state
-        recurred = self.recur(h)
-        r, z = torch.sigmoid(projected[:, : 2 * self.hidden_size] + recurred[:, : 2 * self.hidden_size]).chunk(2, 1)
-        n = torch.tanh(projected[:, 2 * self.hidden_size :] + r * recurred[:, 2 * self.hidden_size :])
-        return (torch.lerp(n, h, z),)
+    def combine(self, projected: Tensor, recurred: Tensor, state: State) -> State:
+        """See ``Cell.combine``."""
+        gates = 2 * self.hidden_size
+        r, z = torch.sigmoid(projected[:, :gates] + recurred[:, :gates]).chunk(2, 1)
+        n = torch.tanh(projected[:, gates:] + r * recurred[:, gates:])
+        return (n + z * (state[0] - n),)
 
 
 class LSTMCell(Cell):
@@ -188,10 +194,10 @@ class LSTMCell(Cell):
             self.bias_ih[self.hidden_size : 2 * self.hidden_size] = 1
             self.bias_hh[self.hidden_size : 2 * self.hidden_size] = 0
 
-    def advance(self, projected: Tensor, state: State) -> State:
-        """See ``Cell.advance``."""
-        h, c = state
-        i, f, g, o = (projected + self.recur(h)).chunk(4, 1)
+    def combine(self, projected: Tensor, recurred: Tensor, state: State) -> State:
+        """See ``Cell.combine``."""
+        c = state[1]
+        i, f, g, o = (projected + recurred).chunk(4, 1)
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
         return torch.sigmoid(o) * self.shown(c), c
 
@@ -215,10 +221,10 @@ class PeepholeLSTMCell(LSTMCell):
         super().__init__(input_size, hidden_size, layer_norm=layer_norm)
         self.peephole = nn.Parameter(torch.empty(3, hidden_size).uniform_(-(hidden_size**-0.5), hidden_size**-0.5))
 
-    def advance(self, projected: Tensor, state: State) -> State:
-        """See ``Cell.advance``."""
-        h, c = state
-        i, f, g, o = (projected + self.recur(h)).chunk(4, 1)
+    def combine(self, projected: Tensor, recurred: Tensor, state: State) -> State:
+        """See ``Cell.combine``."""
+        c = state[1]
+        i, f, g, o = (projected + recurred).chunk(4, 1)
         see_i, see_f, see_o = self.peephole
         c = torch.sigmoid(f + see_f * c) * c + torch.sigmoid(i + see_i * c) * torch.tanh(g)
         return torch.sigmoid(o + see_o * c) * self.shown(c), c
@@ -359,6 +365,6 @@ def _sequence(kind: CellKind, cell: Cell, x: Tensor, state: State) -> tuple[Tens
         return y, tuple(end[0] for end in ends)
     projected, outputs = cell.project(x), []
     for now in projected:
-        state = cell.advance(now, state)
+        state = cell.combine(now, cell.recur(state[0]), state)
         outputs.append(state[0])
     return torch.stack(outputs), state

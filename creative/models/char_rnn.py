@@ -13,7 +13,9 @@ Recurrent Neural Networks, arXiv:1308.0850.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -103,15 +105,16 @@ class CharRNN(nn.Module):
 
     def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """(B, T) int64 -> logits (B, T, V) and the state after the last character."""
-        y, state = self.recurrent(self._embedded(ids), state)
+        y, state = self.recurrent(self.embedded(ids), state)
         return self._classified(y), state
 
     def hidden(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, Tensor, State]:
         """(B, T) -> each layer's hidden values (B, T, num_layers, H) in (-1, 1), logits (B, T, V), state."""
-        y, state, layers = self.recurrent.unfold(self._embedded(ids), state)
+        y, state, layers = self.recurrent.unfold(self.embedded(ids), state)
         return torch.stack(layers, 2), self._classified(y), state
 
-    def _embedded(self, ids: Tensor) -> Tensor:
+    def embedded(self, ids: Tensor) -> Tensor:
+        """The first layer's input: (...) -> (..., E), or the integers themselves, which stand for one-hot vectors."""
         return ids if self.embedding is None else self.embedding(ids)
 
     def _classified(self, y: Tensor) -> Tensor:
@@ -123,18 +126,22 @@ class SamplerState:
 
     Attributes:
         layers: each layer's (h, c) or (h,), (B, H) each.
+        waiting: what each layer's h adds to its gates at the next step, (B, gates · H) each.
     """
 
-    def __init__(self, layers: list[State]) -> None:
-        self.layers = layers
+    def __init__(self, layers: list[State], waiting: list[Tensor]) -> None:
+        self.layers, self.waiting = layers, waiting
+        h = layers[0][0]
+        self.minus, self.plus = torch.full_like(h, -1.0), torch.ones_like(h)  # for the sampler's tanh
 
     def copy(self) -> SamplerState:
         """One that goes its own way."""
-        return SamplerState([tuple(part.clone() for part in state) for state in self.layers])
+        return self.select(torch.arange(len(self.minus), device=self.minus.device))
 
     def select(self, rows: Tensor) -> SamplerState:
         """The texts of these numbers, (B',) int64, in that order; a number may come more than once."""
-        return SamplerState([tuple(part[rows] for part in state) for state in self.layers])
+        layers: list[State] = [tuple(part[rows] for part in state) for state in self.layers]
+        return SamplerState(layers, [part[rows] for part in self.waiting])
 
     def stacked(self) -> State:
         """As the network takes and gives it: (num_layers, B, H) each."""
@@ -144,40 +151,129 @@ class SamplerState:
 class Sampler:
     """A network's step made for writing: frozen, without gradients, with all fused that can be.
 
+    The characters' way into the gates is a table. As soon as a layer's h is known, all that wait for it (its own next
+    step, and the layer above or the classifier) are served by one matrix product. tanh(x) is 2 σ(2x) - 1, with the 2
+    in the weights. ``nn.LSTM``, called one step at a time, is many times slower: ``benchmarks/char_rnn.py``.
+
     Args:
         model: it is read once; later changes of its weights are not seen.
-        precision: of the large matrices.
+        precision: of the matrices. ``int8`` has a scale for each row of weights and one for each step's h of a whole
+            batch, so that there the texts of a batch differ by rounding from those written alone; ``auto`` takes it on
+            CPUs where it is faster.
+
+    Raises:
+        RecurrentError: int8 was asked for, and this machine or torch has none.
+
+    Example:
+        >>> sampler = Sampler(model)
+        >>> state = sampler.start(batch=4)
+        >>> logits = sampler.step(torch.tensor([3, 1, 4, 1]), state)  # (4, V)
     """
 
     def __init__(self, model: CharRNN, precision: SamplerPrecision = "auto") -> None:
+        device = model.classifier.weight.device
+        if precision == "int8" and not _has_int8(device):
+            raise RecurrentError(f"There is no int8 for {device.type} in this torch: use precision float32.")
+        large = model.config.hidden_size >= INT8_FROM and _has_int8(device)
+        self.precision: SamplerPrecision = (
+            "int8" if precision == "int8" or (precision == "auto" and large) else "float32"
+        )
         self.config = model.config
-        self.model = model
-        with torch.inference_mode():
-            first = self._cells()[0]
-            every = torch.arange(model.config.vocabulary_size, device=first.weight_hh.device)
-            self._table = first.project(model._embedded(every))
+        model = copy.deepcopy(model).eval().requires_grad_(False).float()
+        self._recurrent = model.recurrent
+        self._cells = [layer for layer in model.recurrent.layers if isinstance(layer, Cell)]
+        self._in_place = self.config.kind == "lstm" and not self.config.layer_norm
+        every = torch.arange(self.config.vocabulary_size, device=device)
+        self._table = self._doubled(self._cells[0].project(model.embedded(every)).t()).t().contiguous()
+
+        # Behind each layer: the rows for its own next step, and for what stands on it.
+        recurring = [self._rows(cell.weight_hh, cell.bias_hh) for cell in self._cells]
+        onward = [self._rows(cell.weight_ih, cell.bias_ih) for cell in self._cells[1:]]
+        onward.append((model.classifier.weight, model.classifier.bias))
+        self._products: list[_Product] = []
+        self._residual_products: list[_Product | None] = []
+        for number, (mine, next_one) in enumerate(zip(recurring, onward, strict=True)):
+            apart = self.config.residual and number > 0  # what goes on is not h alone
+            rows = [mine] if apart else [mine, next_one]
+            weight, bias = (torch.cat(parts) for parts in zip(*rows, strict=True))
+            self._products.append(_product(weight, bias, self.precision))
+            self._residual_products.append(_product(*next_one, self.precision) if apart else None)
 
     def start(self, batch: int = 1, state: State | None = None) -> SamplerState:
         """The state before the first character, or as the network left it, (num_layers, batch, H) each."""
-        state = self.model.initial_state(batch) if state is None else state
-        parts = [part.detach().clone().unbind() for part in state]
-        return SamplerState(list(zip(*parts, strict=True)))
+        state = self._recurrent.initial_state(batch) if state is None else state
+        layers: list[State] = list(zip(*(part.detach().float().clone().unbind() for part in state), strict=True))
+        width = self._table.shape[1]
+        waiting = [product(state[0])[:, :width] for product, state in zip(self._products, layers, strict=True)]
+        return SamplerState(layers, waiting)
 
-    @torch.inference_mode()
     def step(self, ids: Tensor, state: SamplerState) -> Tensor:
         """The characters (B,) int64 go in, the logits (B, V) of the next ones come out; ``state`` is moved on."""
-        x = self._table[ids]
-        for number, cell in enumerate(self._cells()):
-            state.layers[number] = cell.advance(cell.project(x) if number else x, state.layers[number])
-            y = state.layers[number][0]
-            x = x + y if number and self.config.residual else y
-        return self.model.classifier(x)
+        incoming, width = self._table.index_select(0, ids), self._table.shape[1]
+        x: Tensor | None = None
+        for number, cell in enumerate(self._cells):
+            self._move(cell, incoming, state, number)
+            h = state.layers[number][0]
+            out = self._products[number](h)
+            state.waiting[number], incoming = out[:, :width], out[:, width:]
+            onward = self._residual_products[number]
+            if self.config.residual:
+                x = h if x is None else x + h
+                incoming = incoming if onward is None else onward(x)
+            if self.config.layer_norm and number + 1 < len(self._cells):
+                incoming = self._cells[number + 1].shift_ih(incoming)
+        return incoming
 
-    def _cells(self) -> list[Cell]:
-        return list(self.model.recurrent.layers)  # type: ignore[arg-type]
+    def _move(self, cell: Cell, incoming: Tensor, state: SamplerState, number: int) -> None:
+        """Give a layer its new state."""
+        waiting = state.waiting[number]
+        if not self._in_place:
+            recurred = cell.shift_hh(waiting) if self.config.layer_norm else waiting
+            state.layers[number] = cell.combine(incoming, recurred, state.layers[number])
+            return
+        h, c = state.layers[number]
+        i, f, g, o = incoming.add_(waiting).sigmoid_().view(len(h), 4, -1).unbind(1)
+        torch.lerp(state.minus, state.plus, g, out=g)
+        c.mul_(f).addcmul_(i, g)
+        torch.lerp(state.minus, state.plus, torch.add(c, c, out=g).sigmoid_(), out=g)
+        torch.mul(o, g, out=h)
+
+    def _rows(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """Of the gates; layer norm adds the bias itself."""
+        return self._doubled(weight), torch.zeros_like(bias) if self.config.layer_norm else self._doubled(bias)
+
+    def _doubled(self, rows: Tensor) -> Tensor:
+        """Those of the cell's candidate g doubled, where g comes from a σ."""
+        if not self._in_place:
+            return rows
+        H = self.config.hidden_size
+        return torch.cat([rows[: 2 * H], 2 * rows[2 * H : 3 * H], rows[3 * H :]])
 
 
-@torch.inference_mode()
+INT8_FROM = 256
+"""The hidden size from which on products in int8 are faster than in float32."""
+_Product = Callable[[Tensor], Tensor]
+
+
+def _has_int8(device: torch.device) -> bool:
+    engines = {"x86", "fbgemm"} & set(torch.backends.quantized.supported_engines)
+    return device.type == "cpu" and bool(engines) and hasattr(torch.ops.quantized, "linear_dynamic")
+
+
+def _product(weight: Tensor, bias: Tensor, precision: SamplerPrecision) -> _Product:
+    """x W^T + b, (B, K) -> (B, N), with W (N, K) laid out for it once."""
+    if precision == "int8":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that such tensors will go one day, when _has_int8 will say so
+            scales = weight.abs().amax(1).clamp_min(torch.finfo(torch.float32).tiny * 127) / 127
+            zeros = torch.zeros(len(weight), dtype=torch.long)
+            whole = torch.quantize_per_channel(weight, scales, zeros, 0, torch.qint8)
+            packed = torch.ops.quantized.linear_prepack(whole, bias)
+        return lambda x: torch.ops.quantized.linear_dynamic(x, packed)
+    columns = weight.t().contiguous()
+    return lambda x: torch.addmm(bias, x, columns)
+
+
 def draw(
     logits: Tensor,
     temperature: float = 1.0,
@@ -188,26 +284,31 @@ def draw(
 ) -> Tensor:
     """A character for each row of logits, (B, V) -> (B,) int64, from softmax(logits / temperature).
 
-    An exponential race, which needs neither softmax nor sum: the least of E_i / p_i, with E_i exponentially
-    distributed, is i with probability p_i.
+    By the inverse of the distribution function: one random number a row.
 
     Args:
-        logits: natural, of the most recent step.
+        logits: not scaled by a temperature yet.
         temperature: 0 takes the likeliest.
         top_k: only the k likeliest can be drawn.
-        top_p: only the likeliest that together have this probability (Holtzman et al., 2020, arXiv:1904.09751).
-        generator: where randomness comes from; on the device of the logits.
+        top_p: only the likeliest that together have this probability at this temperature can be drawn, the last one
+            included by which they reach it (Holtzman et al., 2020, arXiv:1904.09751).
+        generator: where randomness comes from, on the device of the logits.
+
+    Example:
+        >>> ids = draw(logits, 0.8, top_k=20, generator=random_generator(0))
     """
+    logits = logits.detach().float()
     if temperature == 0:
         return logits.argmax(-1)
-    logits = logits.float() / temperature
+    if temperature != 1:
+        logits = logits / temperature
     if top_k is not None and top_k < logits.shape[-1]:
-        least = logits.topk(top_k).values[..., -1:]
-        logits = logits.masked_fill(logits < least, -torch.inf)
+        logits = logits.masked_fill(logits < logits.topk(top_k).values[:, -1:], -torch.inf)
     if top_p is not None and top_p < 1:
-        ordered, order = logits.sort(-1, descending=True)
-        chances = ordered.softmax(-1)
-        beyond = chances.cumsum(-1) - chances >= top_p
-        logits = logits.masked_fill(beyond.scatter(-1, order, beyond), -torch.inf)
-    race = torch.empty_like(logits).exponential_(generator=generator).log_()
-    return (logits - race).argmax(-1)
+        ordered, order = logits.softmax(-1).sort(-1, descending=True)
+        beyond = ordered.cumsum(-1) - ordered >= top_p
+        logits = logits.masked_fill(torch.empty_like(beyond).scatter_(-1, order, beyond), -torch.inf)
+    cumulative = logits.softmax(-1).cumsum(-1)
+    # Below the last sum, however both are rounded: no character without probability is ever drawn.
+    chosen = torch.rand(len(logits), 1, generator=generator, device=logits.device).mul_(cumulative[:, -1:])
+    return torch.searchsorted(cumulative, chosen, right=True).squeeze(1)
