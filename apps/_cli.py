@@ -137,8 +137,8 @@ def _metavar(entry: Description) -> str:
     kinds: dict[Any, str] = {int: "N", float: "X", Path: "FOLDER" if entry.file == "folder" else "FILE"}
     if entry.name == "out":
         return "OUT"
-    if entry.file == "style":
-        return "STYLE"
+    if entry.file in {"style", "voice"}:
+        return entry.file.upper()
     return kinds.get(entry.type, entry.name.upper().rsplit("_", 1)[-1].removesuffix("S") if entry.many else "TEXT")
 
 

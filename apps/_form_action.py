@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from apps._app import Action
 from apps._form_gradio import SITE, gr
 from apps._form_stage import Stage
-from apps._form_widgets import Widget, build_widget, preset_names
+from apps._form_widgets import Widget, build_widget, preset_names, voice_titles
 from apps._gallery import Past, thumbnail
 from apps._jobs import RUNNING
 from apps._watch import JobError, watch
@@ -69,7 +69,8 @@ class ActionForm:
         """A button for each example, which puts its values into the form."""
         if self.action.examples is None:
             return
-        gr.HTML("<p>No picture at hand? Try one of these.</p>")
+        picture = any(field.file == "picture" for field in describe(self.action.inputs))
+        gr.HTML(f"<p>{'No picture at hand? Try' if picture else 'Try'} one of these.</p>")
         for title, values in self.action.examples(SITE / "examples").items():
             filled = self.filled(values)
             picture = next((value for value in values.values() if isinstance(value, Path)), None)
@@ -153,9 +154,9 @@ class ActionForm:
             recorded = past.provenance.settings.get(widget.field.name)
             if widget in self.settings and widget.field.name in past.provenance.settings:
                 values += widget.write(recorded)
-            elif widget.field.file == "style" and not widget.field.many:
+            elif widget.field.file in {"style", "voice"} and not widget.field.many:
                 names = [Path(source.file).stem for source in past.provenance.inputs.get(widget.field.name, [])]
-                known = bool(names) and names[0] in preset_names()
+                known = bool(names) and names[0] in [*preset_names(), *voice_titles()]
                 values += widget.write(names[0]) if known else [gr.skip() for _ in widget.components]
             else:
                 values += [gr.skip() for _ in widget.components]

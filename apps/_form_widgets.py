@@ -49,6 +49,8 @@ def build_widget(field: Description, *, batch: bool = False) -> Widget:
     texts = {"label": field.title, "info": field.description or None}
     if field.file == "style":
         return _styles(field) if field.many else _style(field)
+    if field.file == "voice":
+        return _voice(field)
     if field.file in {"picture", "mask"} and (batch or not field.many):
         return _picture(field, batch=batch)
     if field.file == "folder":
@@ -175,6 +177,24 @@ def _styles(field: Description) -> Widget:
     )
 
 
+def _voice(field: Description) -> Widget:
+    """Bundled voices by name, and the file of a voice of one's own, which counts where there is one."""
+    names = [(title, name) for name, title in voice_titles().items()]
+    if field.optional:
+        names.insert(0, ("None", ""))
+    default = field.default or names[0][1]
+    bundled = gr.Dropdown(names, value=default, label=field.title, info="Or the file of a voice of your own, below")
+    own = gr.File(
+        label=f"{field.title} of your own, if any", file_types=[".safetensors"], height=90, elem_classes="files"
+    )
+    return Widget(
+        field,
+        (bundled, own),
+        lambda name, path: path or name or None,
+        lambda value: (value if value in voice_titles() else "" if field.optional else default, None),
+    )
+
+
 def _path(payload: Any) -> str | None:
     return None if payload is None else payload.path
 
@@ -212,3 +232,10 @@ def preset_names() -> list[str]:
     from creative.weights import list_presets
 
     return list(list_presets())
+
+
+def voice_titles() -> dict[str, str]:
+    """What each bundled voice has learned, by its name."""
+    from creative.weights import entry, list_voices
+
+    return {name: entry(name).title.removeprefix("A voice: ") for name in list_voices()}

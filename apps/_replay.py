@@ -124,6 +124,13 @@ def _found(entry: Description, source: Source, file: Path, given: Sequence[Path]
         for name in list_presets():
             if name == Path(source.file).stem and file_sha256(find_preset(name)) == source.sha256:
                 return name
+    if entry.file == "voice":
+        from creative.files import file_sha256
+        from creative.weights import find_voice, list_voices
+
+        for name in list_voices():
+            if name == Path(source.file).stem and file_sha256(find_voice(name)) == source.sha256:
+                return name
     try:
         return str(find_input(source, file, given))
     except ProvenanceError as error:

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
 Widget = Literal["auto", "prompt", "seed", "slider", "number"]
-FileKind = Literal["picture", "mask", "style", "video", "text", "weights", "folder", "any"]
+FileKind = Literal["picture", "mask", "style", "video", "text", "voice", "weights", "folder", "any"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,8 @@ WeightsFile = Annotated[Path, FileOf("weights")]
 Folder = Annotated[Path, FileOf("folder")]
 StyleName = Annotated[str, FileOf("style")]
 """A picture's path or the name of a style preset."""
+VoiceName = Annotated[str, FileOf("voice")]
+"""A voice's path or the name of a bundled one."""
 
 
 class SettingsError(ValueError):

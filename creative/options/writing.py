@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pydantic
 
 from creative.options.char_rnn import Encoding
-from creative.settings import Field, Inputs, Settings, TextFile
+from creative.settings import Field, Inputs, Settings, TextFile, VoiceName
 
 Unseen = Literal["replace", "refuse"]
 Feature = Literal[
@@ -47,7 +47,7 @@ _UNSEEN = Field(
 class WriteInputs(Inputs):
     """Who writes, and how the text begins."""
 
-    voice: str = _VOICE
+    voice: VoiceName = _VOICE
     prompt: str = Field("", title="Prompt", description="How the text begins", widget="prompt", max_length=100_000)
     training_text: TextFile | None = _TRAINING_TEXT
 
@@ -100,7 +100,7 @@ class _ReadInputs(Inputs):
     text: str = Field(
         "", title="Text", description="The text itself, in place of a file", widget="prompt", max_length=1_000_000
     )
-    voice: str = _VOICE
+    voice: VoiceName = _VOICE
 
     @pydantic.model_validator(mode="after")
     def _one_text(self) -> Any:
