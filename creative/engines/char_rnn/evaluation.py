@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from creative.data.text import PackedText, TextError, pack_text
+from creative.data.text import PackedText, TextError, find_texts, pack_text
 from creative.data.vocabulary import named
 from creative.engines.char_rnn.voices import Voice, load_voice
 from creative.models.char_rnn import CharRNN
@@ -77,7 +77,7 @@ def measure_streams(model: CharRNN, ids: Tensor, streams: int = 32, warm_up: int
     starts = torch.arange(0, predicted, width, device=ids.device)
     warm_up = 0 if len(starts) == 1 else min(warm_up, width)
     state = model.initial_state(len(starts))
-    total = torch.zeros((), dtype=torch.float64, device=ids.device)
+    total = 0.0
     edges = [*range(-warm_up, 0, _STREAMS_CHUNK), *range(0, width, _STREAMS_CHUNK), width]
     for begin, end in itertools.pairwise(edges):
         places = starts[:, None] + torch.arange(begin, end, device=ids.device)
@@ -91,8 +91,8 @@ def measure_streams(model: CharRNN, ids: Tensor, streams: int = 32, warm_up: int
         losses = F.cross_entropy(
             logits.float().flatten(0, 1), ids[(places + 1).clamp(max=predicted)].flatten(), reduction="none"
         )
-        total += losses.double()[(places < predicted).flatten()].sum()
-    return Surprise(float(total), predicted)
+        total += _sum(losses[(places < predicted).flatten()])
+    return Surprise(total, predicted)
 
 
 @dataclass(frozen=True)
@@ -148,26 +148,16 @@ def evaluate_voice(
             short, or has characters that the voice does not know and is to refuse.
     """
     loaded = voice if isinstance(voice, Voice) else load_voice(voice, device=device)
-    settings = settings or EvaluateVoiceSettings()
-    folder = tempfile.TemporaryDirectory(prefix="creative-")
-    try:
-        packing = pack_text(
-            [Path(path) for path in text], Path(folder.name), encoding=settings.encoding, vocabulary=loaded.vocabulary
-        )
-    except BaseException:
-        folder.cleanup()
-        raise
-    return _evaluate(loaded, packing, settings, folder)
+    paths = [Path(path) for path in text]
+    find_texts(paths)
+    return _evaluate(loaded, paths, settings or EvaluateVoiceSettings())
 
 
 def _evaluate(
-    voice: Voice,
-    packing: Generator[Step, None, PackedText],
-    settings: EvaluateVoiceSettings,
-    folder: tempfile.TemporaryDirectory[str],
+    voice: Voice, paths: Sequence[Path], settings: EvaluateVoiceSettings
 ) -> Generator[Step, None, Evaluation]:
-    with folder:
-        packed = yield from packing
+    with tempfile.TemporaryDirectory(prefix="creative-") as folder:
+        packed = yield from pack_text(paths, Path(folder), encoding=settings.encoding, vocabulary=voice.vocabulary)
         places = range(len(packed)) if settings.part == "all" else split(len(packed))[1]
         unseen = _unseen(packed, places, voice)
         count = len(places) - sum(unseen.values())
@@ -201,8 +191,8 @@ def _one_pass(voice: Voice, packed: PackedText, places: range, count: int) -> Ge
         if len(ids) > 1:
             with torch.no_grad():
                 logits, state = voice.model(ids[None, :-1], state)
-                loss = F.cross_entropy(logits[0].float(), ids[1:], reduction="none").double().sum()
-            surprise += Surprise(float(loss), len(ids) - 1)
+                losses = F.cross_entropy(logits[0].float(), ids[1:], reduction="none")
+            surprise += Surprise(_sum(losses), len(ids) - 1)
         before, read = ids[-1:], read + len(known)
     return surprise
 
@@ -222,6 +212,10 @@ def _unseen(packed: PackedText, places: range, voice: Voice) -> dict[str, int]:
         counts += packed.ids(start, min(start + (1 << 22), places.stop)).bincount(minlength=kinds)
     new = range(len(voice.vocabulary), kinds)
     return {packed.vocabulary.decode([number]): int(counts[number]) for number in new if counts[number]}
+
+
+def _sum(losses: Tensor) -> float:
+    return float(losses.to("cpu", torch.float64).sum())  # there, because not every device has float64
 
 
 def _device(model: CharRNN) -> torch.device:
