@@ -221,6 +221,43 @@ def test_every_look_makes_its_network_see_more(look: Any) -> None:
     assert values[1] > 1.3 * values[0]
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"subject": "toucan"}, {"subject": "daisy", "layers": ("relu3_2",)}, {"guided": True}, {"maximise": "mean"},
+        {"layers": ("relu3_1:4+9",)}, {"layers": ("relu2_2", "relu4_1=0.5")}, {"pooling": "average"},
+        {"normalise": "mean"}, {"normalise": "bands"}, {"colours": "photo"}, {"blend": 0.5}, {"masked": True},
+        {"tile": 48}, {"tile": 48, "subject": "castle"}, {"jitter": 0}, {"smoothing": 3}, {"precision": "auto"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_however_it_is_dreamed_the_objective_rises(changes: dict[str, Any]) -> None:
+    guide = photo(70, 50, seed=8) if changes.pop("guided", False) else None
+    mask = Image.new("L", (9, 9), 255) if changes.pop("masked", False) else None
+    if mask is not None:
+        mask.paste(0, (0, 0, 4, 9))
+    settings = quick(steps=4, **changes)
+    goal = load_dreamer(settings, guide=guide, device="cpu").objective
+    goal.balance(to_tensor(photo()))
+    values = []
+    for image in (photo(), run(dream(photo(), settings, guide=guide, mask=mask, device="cpu"))):
+        goal.gradient(to_tensor(image))
+        values.append(goal.value)
+    assert values[1] > values[0] + 0.1 * abs(values[0])
+
+
+@pytest.mark.skipif(not SQUEEZENET.is_file(), reason="the weights in ../shared are missing")
+@pytest.mark.parametrize("look", LOOKS)
+def test_every_look_works_with_another_network(look: Any) -> None:
+    settings = quick(look=look, network="squeezenet1_0")
+    goal = load_dreamer(settings, weights=SQUEEZENET, device="cpu").objective
+    values = []
+    for image in (photo(), run(dream(photo(), settings, weights=SQUEEZENET, device="cpu"))):
+        goal.gradient(to_tensor(image))
+        values.append(goal.value)
+    assert values[1] > 1.1 * values[0]
+
+
 def test_same_seed_same_bytes() -> None:
     first, again, other = (run(dream(photo(), quick(seed=seed), device="cpu")) for seed in (1, 1, 2))
     assert first.tobytes() == again.tobytes()

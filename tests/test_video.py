@@ -47,6 +47,15 @@ def sounding(path: Path, codec: str = "aac", frames: int = 10, container: str | 
     return path
 
 
+def rotated(path: Path, matrix: tuple[int, ...]) -> None:
+    """Change an MP4's metadata so that it is to be shown turned."""
+    data = bytearray(path.read_bytes())
+    place = data.index(b"tkhd") + 4 + 40  # the display matrix of the track's header, version 0
+    a, b, c, d = (value * 65536 for value in matrix)
+    data[place : place + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+
+
 def test_colours_and_number_of_frames_come_back(tmp_path: Path) -> None:
     colours = [(200, 30, 40), (20, 180, 60), (40, 50, 220), (255, 255, 255), (0, 0, 0)]
     save_video([flat(colour) for colour in colours], tmp_path / "a.mp4", 24)
@@ -89,11 +98,7 @@ def test_rotation_in_the_metadata_is_followed(tmp_path: Path, matrix: tuple[int,
     frame = flat((20, 20, 20), (64, 48))
     frame.paste((250, 20, 20), (0, 0, 16, 16))  # red, top left
     path = save_to(tmp_path / "a.mp4", [frame] * 3)
-    data = bytearray(path.read_bytes())
-    place = data.index(b"tkhd") + 4 + 40  # the display matrix of the track's header, version 0
-    a, b, c, d = (value * 65536 for value in matrix)
-    data[place : place + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
-    path.write_bytes(data)
+    rotated(path, matrix)
     clip = open_video(path)
     assert clip.size == ((64, 48) if matrix[0] else (48, 64))
     pixels = np.asarray(next(clip.frames()), int)
