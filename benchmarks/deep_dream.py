@@ -2,9 +2,12 @@
 
     python benchmarks/deep_dream.py --weights ../shared/data/weights/squeezenet1_0_imagenet.safetensors
     python benchmarks/deep_dream.py --weights ... --peer ../pytorch-deepdream      # a checkout of it, run beside ours
+    python benchmarks/deep_dream.py --weights ... --peer ... --frames 10 40   # 300 frames told by two shorter videos
+    python benchmarks/deep_dream.py --weights ... --frames 0 --large 4096          # memory of a dream in tiles
 
 The photo is scikit-image's cat at 256×256, the network SqueezeNet 1.0 up to fire5 with the weights given, 4 octaves
-of 10 steps, ratio 1.4. The peer gets the same network; it needs OpenCV, and matplotlib only by name.
+of 10 steps, ratio 1.4. The peer gets the same network; it needs OpenCV, and matplotlib only by name. Its video is not
+encoded, ours is. The large dream is by the default look, in all its octaves, with the bundled network.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ from pathlib import Path
 
 LAYER = "fire5"
 ROOT = Path(__file__).resolve().parent.parent
+WHOLE_VIDEO = 300
+"""Frames: 10 seconds."""
 
 IMPORTS = "import torch, PIL.Image, pydantic, safetensors"
 
@@ -31,6 +36,7 @@ import torch; torch.set_num_threads(1)
 same = dict(network="squeezenet1_0", layers=({layer!r},), size=256, octaves=4, steps=10, octave_ratio=1.4)
 """
 PICTURE = OURS + "save_image(run(dream(open_image({photo!r}), DreamSettings(**same), weights={weights!r})), {out!r})"
+LARGE = OURS + "save_image(run(dream(open_image({photo!r}), DreamSettings(size={side}, steps={steps}))), {out!r})"
 ZOOM = (
     OURS
     + """
@@ -102,8 +108,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path, required=True, help="SqueezeNet 1.0 in torchvision's layout")
     parser.add_argument("--peer", type=Path, help="a checkout of pytorch-deepdream")
-    parser.add_argument("--frames", type=int, default=300, help="of the zoom video; 300 are 10 seconds; 0: none")
+    parser.add_argument(
+        "--frames", type=int, nargs="+", default=[WHOLE_VIDEO], help="lengths of the zoom video; 0: none"
+    )
     parser.add_argument("--large", type=int, default=0, help="side of a large dream to measure as well, such as 4096")
+    parser.add_argument("--large-steps", type=int, default=2, help="its steps in each octave")
     options = parser.parse_args()
     from PIL import Image
     from skimage import data
@@ -112,30 +121,38 @@ def main() -> None:
         photo = Path(folder) / "photo.png"
         Image.fromarray(data.chelsea()).resize((256, 256)).save(photo)
         given = {"photo": str(photo), "weights": str(options.weights.resolve()), "layer": LAYER}
-        given |= {"frames": options.frames, "changes": {}, "peer": str(options.peer and options.peer.resolve())}
+        given |= {"frames": 1, "changes": {}, "peer": str(options.peer and options.peer.resolve())}
         imports = measure(IMPORTS)
         rows = [("imports alone", *imports)]
         rows.append(("picture, ours", *measure(PICTURE, **given, out=f"{folder}/ours.png")))
         if options.peer:
             rows.append(("picture, pytorch-deepdream", *measure(PEER_PICTURE, **given, out=f"{folder}/theirs")))
-        if options.frames:
-            rows.append(("video, ours, 4 octaves × 10 steps a frame", *measure(ZOOM, **given, out=f"{folder}/a.mp4")))
-            light = {**given, "changes": {"octaves": 2, "steps": 2}}
-            rows.append(("video, ours, as by default", *measure(ZOOM, **light, out=f"{folder}/b.mp4")))
-            if options.peer:
-                rows.append(("video, pytorch-deepdream", *measure(PEER_ZOOM, **given, out=f"{folder}/theirs")))
+        videos = {"ours": (ZOOM, given), "ours by default": (ZOOM, {**given, "changes": {"octaves": 2, "steps": 2}})}
+        if options.peer:
+            videos["pytorch-deepdream"] = (PEER_ZOOM, given)
+        for frames in filter(None, options.frames):
+            for who, (code, values) in videos.items():
+                cost = measure(code, **{**values, "frames": frames, "out": f"{folder}/{who} {frames}.mp4"})
+                rows.append((f"video of {frames} frames, {who}", *cost))
+        if len(options.frames) == 2 and WHOLE_VIDEO not in options.frames:
+            rows += [extrapolated(who, rows, *sorted(options.frames)) for who in videos]
         if options.large:
-            large = PICTURE.replace("size=256", f"size={options.large}").replace("steps=10", "steps=1")
-            rows.append(
-                (f"{options.large} px, one step an octave", *measure(large, **given, out=f"{folder}/large.png"))
-            )
-    peers = {"picture": "picture, pytorch-deepdream", "video": "video, pytorch-deepdream"}
-    table = {name: (seconds, memory) for name, seconds, memory in rows}
+            large = {**given, "side": options.large, "steps": options.large_steps, "out": f"{folder}/large.png"}
+            rows.append((f"{options.large} px, {options.large_steps} steps an octave", *measure(LARGE, **large)))
     print(f"{'':44} {'CPU-s':>8} {'MB':>7} {'above imports':>14} {'of the peer':>12}")
+    table = {name: seconds for name, seconds, _ in rows}
     for name, seconds, memory in rows:
-        peer = table.get(peers.get(name.split(",")[0], ""))
-        share = f"{seconds / peer[0]:11.2f}x" if peer and "ours" in name else ""
+        peer = table.get(f"{name.split(',')[0]}, pytorch-deepdream")
+        share = f"{seconds / peer:11.2f}x" if peer and "ours" in name else ""
         print(f"{name:44} {seconds:8.2f} {memory:7.0f} {memory - imports[1]:14.0f} {share:>12}")
+
+
+def extrapolated(who: str, rows: list[tuple[str, float, float]], few: int, more: int) -> tuple[str, float, float]:
+    """The whole video by two shorter ones: each further frame costs what the further frames of the longer one did."""
+    cost = {name: (seconds, memory) for name, seconds, memory in rows}
+    (short, _), (long, memory) = (cost[f"video of {frames} frames, {who}"] for frames in (few, more))
+    seconds = long + (WHOLE_VIDEO - more) * (long - short) / (more - few)
+    return f"video of {WHOLE_VIDEO} frames (told by those), {who}", seconds, memory
 
 
 if __name__ == "__main__":
