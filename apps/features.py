@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Generator
+import base64
+import html
+import io
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apps._app import Action, App
+from apps._results import OUT
 from creative.options.features import (
     EvaluateFeaturesInputs,
     EvaluateFeaturesSettings,
@@ -18,7 +21,10 @@ from creative.options.features import (
 from creative.progress import Step
 
 if TYPE_CHECKING:
-    from creative.engines.features import Evaluation, Painter
+    from PIL.Image import Image
+
+    from creative.engines.features import Artist, Evaluation, Painter
+    from creative.options.style_transfer import Network
 
 
 def _teachers(inputs: FeaturesInputs) -> dict[str, Path | None]:
@@ -36,51 +42,128 @@ def _train(
 
 def _evaluate(
     inputs: EvaluateFeaturesInputs, settings: EvaluateFeaturesSettings, device: str
-) -> Generator[Step, None, str]:
+) -> Generator[Step, None, Evaluation]:
     if len(inputs.photos) != len(inputs.paintings):
         raise ValueError(
             f"There are {len(inputs.photos)} photos and {len(inputs.paintings)} paintings; each photo needs a painting."
         )
-    from creative.engines.features import evaluate_features
-    from creative.images import open_image
+    from creative.engines.features import Material, evaluate_features, save_untrained
+    from creative.images import check_output, open_image
 
-    folder = tempfile.TemporaryDirectory(prefix="creative-")
+    if inputs.sheet is not None:
+        check_output(inputs.sheet)
+    cache = OUT / "evaluate-features"
+    untrained = save_untrained(cache / "untrained.safetensors", inputs.network_weights)
+    material = Material(
+        data=inputs.data,
+        pairs=[(open_image(a), open_image(b)) for a, b in zip(inputs.photos, inputs.paintings, strict=True)],
+        painters=_painters(inputs, settings, untrained, device),
+        artists=_artists(inputs, settings, untrained, device),
+        scenes=inputs.scenes,
+        untrained=untrained,
+    )
     engine = evaluate_features(
-        inputs.data,
+        material,
         settings,
         network=inputs.network_weights,
         teachers=_teachers(inputs),
-        pairs=[(open_image(a), open_image(b)) for a, b in zip(inputs.photos, inputs.paintings, strict=True)],
-        painters=_painters(inputs, settings, device, Path(folder.name)),
+        cache=cache,
         device=device,
     )
-    return _report(engine, folder)
+    return _with_sheet(engine, inputs.sheet)
 
 
 def _painters(
-    inputs: EvaluateFeaturesInputs, settings: EvaluateFeaturesSettings, device: str, folder: Path
+    inputs: EvaluateFeaturesInputs, settings: EvaluateFeaturesSettings, untrained: Path, device: str
 ) -> dict[str, Painter]:
     """What paints with the network, with SqueezeNet and with random weights of the network's shape."""
-    from creative.engines.features import save_untrained
     from creative.engines.style_transfer import stylize
-    from creative.options.style_transfer import Network, StylizeSettings
+    from creative.options.style_transfer import StylizeSettings
 
-    def painter(network: Network, weights: Path | None) -> Painter:
-        chosen = StylizeSettings(network=network, size=settings.paint_size)
+    usual = StylizeSettings(size=settings.paint_size, seed=settings.seed)
+
+    def painter(network: Network, weights: Path | None, strength: float = usual.strength) -> Painter:
+        chosen = usual.changed(network=network, strength=strength)
         return lambda photo, painting: stylize(photo, painting, chosen, weights=weights, device=device)
 
+    own = inputs.network_weights
     return {
-        "bundled": painter("bundled", inputs.network_weights),
+        "bundled": painter("bundled", own),
+        **{f"bundled, strength {one:g}": painter("bundled", own, one) for one in settings.strengths},
         "squeezenet1_0": painter("squeezenet1_0", inputs.squeezenet),
-        "random weights": painter("bundled", save_untrained(folder / "untrained.safetensors")),
+        "random weights": painter("bundled", untrained),
     }
 
 
-def _report(
-    engine: Generator[Step, None, Evaluation], folder: tempfile.TemporaryDirectory[str]
-) -> Generator[Step, None, str]:
-    with folder:
-        return str((yield from engine))
+def _artists(
+    inputs: EvaluateFeaturesInputs, settings: EvaluateFeaturesSettings, untrained: Path, device: str
+) -> dict[str, Artist]:
+    """What draws with the network, with SqueezeNet and with random weights of the network's shape."""
+
+    def artist(network: Network, weights: Path | None) -> Artist:
+        return lambda objectives: _draw(objectives, network, weights, settings, device)
+
+    return {
+        "bundled": artist("bundled", inputs.network_weights),
+        "squeezenet1_0": artist("squeezenet1_0", inputs.squeezenet),
+        "random weights": artist("bundled", untrained),
+    }
+
+
+def _draw(
+    objectives: Sequence[str], network: Network, weights: Path | None, settings: EvaluateFeaturesSettings, device: str
+) -> Generator[Step, None, list[Image]]:
+    from creative.engines.feature_visualization import draw
+    from creative.options.feature_visualization import VisualizeSettings
+
+    chosen = VisualizeSettings(
+        objectives=tuple(objectives),
+        size=settings.drawing_size,
+        steps=settings.drawing_steps,
+        network=network,
+        seed=settings.seed,
+    )
+    return (yield from draw(chosen, weights=weights, device=device)).pictures
+
+
+def _with_sheet(engine: Generator[Step, None, Evaluation], path: Path | None) -> Generator[Step, None, Evaluation]:
+    """The report, and a picture of what was drawn where one is asked for."""
+    from creative.images import save_image
+
+    found = yield from engine
+    picture = _sheet(found)
+    if path is not None and picture is not None:
+        save_image(picture, path)
+        yield Step(1, 1, found.metrics(), lambda: found, f"What it draws is in {path}.")
+    return found
+
+
+def _sheet(found: Evaluation) -> Image | None:
+    """What the network draws: classes with what the teacher sees in them, then channels, stage by stage."""
+    from creative.engines.feature_visualization import sheet
+
+    if not found.drawn:
+        return None
+    drawings = next(iter(found.drawn.values())).drawings
+    return sheet([one.picture for one in drawings], [one.label for one in drawings], columns=8)
+
+
+def _show(found: Evaluation) -> str:
+    """The tables, and what the network draws."""
+    parts = []
+    for table in found.tables():
+        head, *rows = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in (table.head, *table.rows))
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
+        note = f"<p class='soft'>{html.escape(table.note)}</p>" if table.note else ""
+        about = html.escape(table.about)
+        parts.append(f"<p>{about}</p><table><tr>{head.replace('td>', 'th>')}</tr>{body}</table>{note}")
+    picture = _sheet(found)
+    if picture is not None:
+        file = io.BytesIO()
+        picture.save(file, "PNG")
+        data = base64.b64encode(file.getvalue()).decode()
+        parts.append(f'<figure><img src="data:image/png;base64,{data}" alt="What it draws"></figure>')
+    return "".join(parts)
 
 
 APP = App(
@@ -101,12 +184,13 @@ APP = App(
         Action(
             verb="evaluate features",
             title="Measure",
-            summary="Measure a feature network: what it recognises, what it knows of its teachers, what it costs.",
+            summary="Measure a feature network: what it recognises, knows of its teachers, costs, draws and paints.",
             inputs=EvaluateFeaturesInputs,
             settings=EvaluateFeaturesSettings,
             start=_evaluate,
             output="text",
             page=False,
+            show=_show,
         ),
     ),
 )

@@ -8,6 +8,10 @@ from one: ``layer2`` is the end of the second stage of a ResNet, ``layer2_1`` it
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, get_args
+
+import pydantic
 
 from creative.options.training import TrainingSettings
 from creative.settings import Field, Folder, Inputs, PictureFile, Settings, WeightsFile
@@ -83,28 +87,79 @@ class TrainFeaturesInputs(FeaturesInputs):
 class EvaluateFeaturesInputs(FeaturesInputs):
     """The network to be measured, the pictures to measure it with and its teachers."""
 
+    data: tuple[Folder, ...] = Field(
+        (), title="Pictures", description="The folders that it was trained on: what was held out there measures it"
+    )
     network_weights: WeightsFile | None = Field(
         None, title="Network", description="The network's file; the bundled one if not given"
     )
-
     photos: tuple[PictureFile, ...] = Field(
         (), title="Photos", description="To be painted with it and with other networks, each in one of the paintings"
     )
     paintings: tuple[PictureFile, ...] = Field((), title="Paintings", description="As many as photos")
+    scenes: Folder | None = Field(
+        None,
+        title="Scenes",
+        description="Pictures called KIND_NUMBER.jpg, with a captions.json that says each one's split",
+    )
+    sheet: Path | None = Field(
+        None, title="Sheet", description="File for a picture of what it draws, classes and channels"
+    )
+
+
+Measurement = Literal["recognition", "maps", "cost", "drawings", "scenes", "styles"]
 
 
 class EvaluateFeaturesSettings(Settings):
     """What is measured, and how thoroughly."""
 
-    size: int = Field(160, ge=64, le=512, title="Size", description="Side of the held-out pictures, pixels")
+    only: tuple[Measurement, ...] = Field(
+        (), title="Only", description="Measure these alone; none: all that there is something to measure with"
+    )
+    sizes: tuple[int, ...] = Field(
+        (128, 160, 192, 224), title="Sizes", description="Sides of the photos to be recognised, pixels", min_length=1
+    )
+    map_size: int = Field(
+        160, ge=64, le=512, title="Map size", description="Side of the pictures whose maps are compared, pixels"
+    )
     fit_pictures: int = Field(
         256, ge=8, le=10_000, title="Pictures to fit", description="For the regressions whose variance is measured"
     )
     speed_size: int = Field(
         512, ge=64, le=4096, title="Speed size", description="Side of the picture that speed is measured at, pixels"
     )
-    paint_size: int = Field(256, ge=64, le=1024, title="Painting size", description="Of the painted photos, pixels")
     repeats: int = Field(3, ge=1, le=100, title="Repeats", description="Of the time measurements; the fastest counts")
+    drawings: int = Field(16, ge=2, le=1000, title="Drawings", description="Classes that each network draws")
+    drawing_size: int = Field(144, ge=32, le=512, title="Drawing size", description="Of the drawings, pixels")
+    drawing_steps: int = Field(64, ge=1, le=10_000, title="Drawing steps", description="Of gradient ascent")
+    channels: int = Field(4, ge=0, le=24, title="Channels", description="Of each stage, drawn for the sheet")
+    scene_size: int = Field(224, ge=32, le=512, title="Scene size", description="Side of the scenes, pixels")
+    paint_size: int = Field(256, ge=64, le=1024, title="Painting size", description="Of the painted photos, pixels")
+    strengths: tuple[float, ...] = Field(
+        (0.4, 0.3),
+        title="Strengths",
+        description="Further ones to paint at, to compare at equal content",
+        max_length=8,
+    )
+
+    @pydantic.field_validator("sizes")
+    @classmethod
+    def _sizes_fit(cls, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        if any(not 32 <= size <= 512 for size in sizes):
+            raise ValueError(f"sizes must be from 32 to 512 pixels, but are {', '.join(map(str, sizes))}.")
+        return tuple(sorted(set(sizes)))
+
+    @pydantic.field_validator("strengths")
+    @classmethod
+    def _strengths_are(cls, strengths: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not 0 <= strength <= 1 for strength in strengths):
+            raise ValueError(f"strengths must be from 0 to 1, but are {', '.join(map(str, strengths))}.")
+        return tuple(dict.fromkeys(strengths))
+
+    def measured(self) -> tuple[Measurement, ...]:
+        """What is asked for, in the order of measuring."""
+        every: tuple[Measurement, ...] = get_args(Measurement)
+        return tuple(name for name in every if not self.only or name in self.only)
 
 
 class FeaturesSettings(TrainingSettings):

@@ -1,24 +1,42 @@
 """The bundled feature network: how it is trained, and how good it is.
 
-``hints`` says what it learns from its teachers' maps, ``distillation`` trains it, ``evaluation`` and ``styles``
-measure it.
+``hints`` says what it learns from its teachers' maps and ``distillation`` trains it. ``evaluation`` measures it:
+``recognition``, ``explained`` (maps), ``cost``, ``drawings``, ``probe`` (scenes) and ``styles``; ``report`` tells.
 """
 
+from creative.engines.features.cost import Cost, measure_cost
 from creative.engines.features.distillation import Distillation, train_features
-from creative.engines.features.evaluation import Cost, Evaluation, Share, evaluate_features, measure_cost
+from creative.engines.features.drawings import Artist, Drawing, Drawn, draw_and_judge
+from creative.engines.features.evaluation import Material, evaluate_features
 from creative.engines.features.hints import HINTS, Hint
-from creative.engines.features.styles import Painter, save_untrained, score_styles
+from creative.engines.features.probe import Probed, Scenes, find_scenes, probe_scenes, ridge
+from creative.engines.features.recognition import Recognition, Share
+from creative.engines.features.report import Evaluation, Table
+from creative.engines.features.styles import Painter, at_equal_content, save_untrained, score_styles
 
 __all__ = [
     "HINTS",
+    "Artist",
     "Cost",
     "Distillation",
+    "Drawing",
+    "Drawn",
     "Evaluation",
     "Hint",
+    "Material",
     "Painter",
+    "Probed",
+    "Recognition",
+    "Scenes",
     "Share",
+    "Table",
+    "at_equal_content",
+    "draw_and_judge",
     "evaluate_features",
+    "find_scenes",
     "measure_cost",
+    "probe_scenes",
+    "ridge",
     "save_untrained",
     "score_styles",
     "train_features",

@@ -1,306 +1,244 @@
-"""How good a feature network is: what it knows of its teachers, what it recognises and what it costs."""
+"""How good a feature network is: what it recognises, knows of its teachers, costs, draws, tells apart and paints."""
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from PIL import Image
-from torch import Tensor
 
-from creative.data.pictures import (
-    PackedPictures,
-    centre_crops,
-    find_pictures,
-    imagenet_labels,
-    pack_pictures,
-    split_pictures,
-)
+from creative.data.pictures import centre_crops, find_pictures, pack_pictures, split_pictures
 from creative.device import choose_device
-from creative.engines.features.hints import HINTS, Hint, hint_layers, teacher_names
+from creative.engines.features.cost import measure_cost
+from creative.engines.features.drawings import Artist, chosen_channels, chosen_classes, draw_and_judge
+from creative.engines.features.explained import explained_variance
+from creative.engines.features.hints import HINTS, hint_layers, teacher_names
+from creative.engines.features.probe import Scenes, find_scenes, probe_scenes
+from creative.engines.features.recognition import recognise
+from creative.engines.features.report import Evaluation
 from creative.engines.features.styles import JUDGE_LAYERS, Painter, score_styles
-from creative.metrics import StyleQuality
-from creative.models.features import Classifier, Features, load_classifier, load_features, untrained_features
-from creative.options.features import BUNDLED, EvaluateFeaturesSettings
+from creative.models.features import (
+    Classifier,
+    Features,
+    FeaturesError,
+    load_classifier,
+    load_features,
+    untrained_features,
+)
+from creative.options.features import BUNDLED, EvaluateFeaturesSettings, Measurement
 from creative.progress import Step
+from creative.provenance import describe_run
 
 SPEED_LAYERS = {
-    BUNDLED: ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
     "squeezenet1_0": ("relu1", "fire3", "fire5", "fire7", "fire9"),
     "vgg19": ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
 }
-"""The layers whose maps and gradients are timed: those that style transfer uses."""
+"""The layers whose maps and gradients are timed: those that style transfer uses; of ours, each stage's first."""
+JUDGE = "mobilenet_v2"
+"""The teacher that looks at drawings: the better of the two."""
 
 
 @dataclass(frozen=True)
-class Share:
-    """A part of some tries that succeeded, with Wilson's 95 % interval (Wilson, 1927, JASA 22)."""
+class Material:
+    """What a network is measured with; what is not given is not measured.
 
-    hits: int
-    tries: int
+    Attributes:
+        data: the folders that it was trained on.
+        pairs: photos and paintings.
+        painters: what paints them, by name; the teacher SqueezeNet judges.
+        artists: what draws classes, by name, the network itself first; the teacher MobileNet judges.
+        scenes: a folder of pictures of several kinds, see ``find_scenes``.
+        untrained: a file of a network of the same shape with random weights (``save_untrained``).
+    """
 
-    @property
-    def value(self) -> float:
-        """0 to 1; NaN without tries."""
-        return self.hits / self.tries if self.tries else math.nan
+    data: Sequence[Path] = ()
+    pairs: Sequence[tuple[Image.Image, Image.Image]] = ()
+    painters: Mapping[str, Painter] = field(default_factory=dict)
+    artists: Mapping[str, Artist] = field(default_factory=dict)
+    scenes: Path | None = None
+    untrained: Path | None = None
 
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Where the true share lies with 95 % confidence."""
-        if not self.tries:
-            return math.nan, math.nan
-        z, n, p = 1.96, self.tries, self.value
-        middle, reach = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-        return max(0.0, (middle - reach) / (1 + z * z / n)), min(1.0, (middle + reach) / (1 + z * z / n))
-
-    def __str__(self) -> str:
-        low, high = self.interval
-        return f"{100 * self.value:.1f} % ({100 * low:.0f} to {100 * high:.0f})" if self.tries else "no labels"
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Of a forward and backward pass to the picture."""
-
-    forward_ms: float
-    backward_ms: float
-    held_mb: float
-    """What is kept for the backward pass, without weights."""
-
-
-@dataclass
-class Evaluation:
-    """Everything that was measured; ``str`` is a report in Markdown."""
-
-    shares: dict[str, Share] = field(default_factory=dict)
-    explained: dict[str, float] = field(default_factory=dict)
-    costs: dict[str, Cost] = field(default_factory=dict)
-    styles: dict[str, StyleQuality] = field(default_factory=dict)
-
-    def metrics(self) -> dict[str, float]:
-        """The numbers by name."""
-        found = {name: share.value for name, share in self.shares.items()}
-        found |= {f"explained_{name}": value for name, value in self.explained.items()}
-        for name, cost in self.costs.items():
-            found |= {f"{name}_forward_ms": cost.forward_ms, f"{name}_backward_ms": cost.backward_ms}
-            found |= {f"{name}_held_mb": cost.held_mb}
-        for name, score in self.styles.items():
-            found |= {f"{name}_style": score.style, f"{name}_content": score.content, f"{name}_grain": score.grain}
-        return found
-
-    def __str__(self) -> str:
-        lines = ["| on held-out pictures | share (95 % interval) |", "|---|---|"]
-        lines += [f"| {name.replace('_', ' ')} | {share} |" for name, share in self.shares.items()]
-        lines += ["", "| teacher's map | variance explained |", "|---|---|"]
-        lines += [f"| {name} | {100 * value:.0f} % |" for name, value in self.explained.items()]
-        lines += ["", "| network | forward, ms | backward, ms | held for it, MB |", "|---|---|---|---|"]
-        lines += [
-            f"| {name} | {cost.forward_ms:.0f} | {cost.backward_ms:.0f} | {cost.held_mb:.0f} |"
-            for name, cost in self.costs.items()
-        ]
-        if self.styles:
-            lines += ["", "| painted with | style | content | grain |", "|---|---|---|---|"]
-        lines += [f"| {name} | {s.style:.3f} | {s.content:.3f} | {s.grain:.2f} |" for name, s in self.styles.items()]
-        return "\n".join(lines)
+    def lacks(self) -> dict[Measurement, str]:
+        """What cannot be measured, and what it would need."""
+        needs: dict[Measurement, tuple[object, str]] = {
+            "recognition": (self.data, "--data, the folders that it was trained on"),
+            "maps": (self.data, "--data, the folders that it was trained on"),
+            "drawings": (self.artists, "something to draw with"),
+            "scenes": (self.scenes, "--scenes, a folder of pictures of several kinds"),
+            "styles": (self.pairs and self.painters, "--photos and as many --paintings"),
+        }
+        return {name: words for name, (given, words) in needs.items() if not given}
 
 
 def evaluate_features(
-    data: Sequence[Path],
+    material: Material,
     settings: EvaluateFeaturesSettings | None = None,
     *,
     network: Path | None = None,
     teachers: Mapping[str, Path | None] | None = None,
-    pairs: Sequence[tuple[Image.Image, Image.Image]] = (),
-    painters: Mapping[str, Painter] | None = None,
     cache: Path = Path("out/evaluate-features"),
     device: str = "auto",
 ) -> Generator[Step, None, Evaluation]:
     """Measure the bundled feature network, or the one in a file.
 
-    Accuracy, and agreement with the teachers, on the pictures that training holds out; how much of the teachers' maps,
-    standardised per channel, a 1×1 regression from its maps explains there; time and memory of a forward and
-    backward pass beside those of squeezenet1_0 and of vgg19 (whose weights do not matter for that).
+    ``recognition``: on the photos that training holds out, how often its first choice is right, and the teachers'.
+    ``maps``: how much of the teachers' maps, standardised per channel, a 1×1 regression from its maps explains there.
+    ``cost``: time and memory of a forward and backward pass beside squeezenet1_0 and vgg19, with any weights.
+    ``drawings``: what a teacher sees in drawings of classes made with it.
+    ``scenes``: how well kinds of pictures are told by a ridge regression on the means of its last map.
+    ``styles``: style transfer with it beside SqueezeNet and random weights.
+
+        report = run(evaluate_features(Material(scenes=Path("aerial_captions"))))
+        print(report.text)
 
     Args:
-        data: the folders that it was trained on.
-        settings: sizes.
+        material: what to measure with.
+        settings: what to measure, sizes.
         network: a file made by ``train_features``; None: the bundled one.
         teachers: weights files by the teacher's name; None finds them.
-        pairs: photos and paintings, if style transfer is to be measured.
-        painters: what paints them, by name; judged by the teacher SqueezeNet.
-        cache: a folder for decoded pictures.
+        cache: a folder for decoded pictures and what was seen in the scenes.
         device: where to compute.
 
     Raises:
         PicturesError, WeightsError, FeaturesError: at once, if something is missing.
     """
     settings = settings or EvaluateFeaturesSettings()
-    train_files, held_out_files = split_pictures(find_pictures([Path(path) for path in data]))
-    fit_files = train_files[:: max(1, len(train_files) // settings.fit_pictures)]
-    chosen = choose_device(device)
-    student = load_classifier(BUNDLED, layers=sorted({hint.student for hint in HINTS}), weights=network, device=chosen)
-    files = teachers or {}
-    loaded = {
-        name: load_classifier(name, layers=hint_layers(name), weights=files.get(name), device=chosen)
-        for name in teacher_names()
-    }
-    evaluation = _evaluate(fit_files, held_out_files, student, loaded, settings, Path(cache), chosen)
-    if not pairs or not painters:
-        return evaluation
-    judge = load_features("squeezenet1_0", layers=JUDGE_LAYERS, weights=files.get("squeezenet1_0"), device=chosen)
-    return _with_styles(evaluation, score_styles(pairs, painters, judge))
+    lacks = material.lacks()
+    for name in settings.only:
+        if name in lacks:
+            raise FeaturesError(f"To measure {name}, {lacks[name]} must be given.")
+    wanted = [name for name in settings.measured() if name not in lacks]
+    left_out = [f"{name} (give {lacks[name]})" for name in settings.measured() if name in lacks]
+    place = choose_device(device)
+    subject = _Subject(material, settings, wanted, network, teachers or {}, Path(cache), place)
+    return _evaluate(subject, f"Not measured: {', '.join(left_out)}." if left_out else None)
 
 
-def _with_styles(
-    first: Generator[Step, None, Evaluation], second: Generator[Step, None, dict[str, StyleQuality]]
-) -> Generator[Step, None, Evaluation]:
-    evaluation = yield from first
-    evaluation.styles = yield from second
-    yield Step(1, 1, evaluation.metrics())
-    return evaluation
+class _Subject:
+    """The network with everything that it is measured with, loaded and found to be there."""
+
+    def __init__(
+        self,
+        material: Material,
+        settings: EvaluateFeaturesSettings,
+        wanted: list[Measurement],
+        network: Path | None,
+        teachers: Mapping[str, Path | None],
+        cache: Path,
+        device: torch.device,
+    ) -> None:
+        self.material, self.settings, self.wanted = material, settings, wanted
+        self.cache, self.device = cache, device
+        self.files: tuple[list[Path], list[Path]] = ([], [])
+        if {"recognition", "maps"} & set(wanted):
+            train, held_out = split_pictures(find_pictures([Path(path) for path in material.data]))
+            self.files = train[:: max(1, len(train) // settings.fit_pictures)], held_out
+        self.scenes: Scenes | None = None
+        if "scenes" in wanted:
+            assert material.scenes is not None
+            self.scenes = find_scenes(material.scenes)
+        layers = sorted({hint.student for hint in HINTS}) if "maps" in wanted else []
+        self.student = load_classifier(BUNDLED, layers=layers, weights=network, device=device)
+        self.teachers: dict[str, Classifier] = {}
+        for name in teacher_names():
+            judges = name == JUDGE and "drawings" in wanted
+            if judges or {"recognition", "maps", "scenes"} & set(wanted):
+                self.teachers[name] = load_classifier(
+                    name, layers=hint_layers(name), weights=teachers.get(name), device=device
+                )
+        self.style_judge: Features | None = None
+        if "styles" in wanted:
+            self.style_judge = load_features(
+                "squeezenet1_0", layers=JUDGE_LAYERS, weights=teachers.get("squeezenet1_0"), device=device
+            )
 
 
-def _evaluate(
-    fit_files: list[Path],
-    held_out_files: list[Path],
-    student: Classifier,
-    teachers: dict[str, Classifier],
-    settings: EvaluateFeaturesSettings,
-    cache: Path,
-    device: torch.device,
-) -> Generator[Step, None, Evaluation]:
-    total = 2 + len(SPEED_LAYERS)
-    yield Step(0, total, message="Measuring what is recognised.")
-    held_out = yield from pack_pictures(held_out_files, cache, short_side=256)
-    fit = yield from pack_pictures(fit_files, cache, short_side=256)
-    evaluation = Evaluation(_shares(student, teachers, held_out, settings.size, device))
-    yield Step(1, total, evaluation.metrics(), message="Measuring how much of the teachers' maps is explained.")
-    crops = [centre_crops(packed, settings.size).to(device) for packed in (fit, held_out)]
-    evaluation.explained = _explained(student, teachers, *crops)
-    for done, (name, layers) in enumerate(SPEED_LAYERS.items(), 2):
-        yield Step(done, total, evaluation.metrics(), message=f"Measuring the speed of {name}.")
-        evaluation.costs[name] = measure_cost(
-            untrained_features(name, layers=layers, device=device), settings.speed_size, settings.repeats
-        )
-    yield Step(total, total, evaluation.metrics())
-    return evaluation
-
-
-def _shares(
-    student: Classifier, teachers: Mapping[str, Classifier], held_out: PackedPictures, size: int, device: torch.device
-) -> dict[str, Share]:
-    labels = imagenet_labels(held_out.files, student.classes)
-    known = labels >= 0
-    found: dict[str, Share] = {}
-    top = _ranked(student, held_out, size, device)
-    found["top_1"] = _share((top[:, 0] == labels)[known])
-    found["top_5"] = _share((top[:, :5] == labels[:, None]).any(1)[known])
-    for name, teacher in teachers.items():
-        taught = _ranked(teacher, held_out, 224, device)
-        found[f"agreement_with_{name}"] = _share(top[:, 0] == taught[:, 0])
-        found[f"{name}_top_1"] = _share((taught[:, 0] == labels)[known])
+def _evaluate(subject: _Subject, notice: str | None) -> Generator[Step, None, Evaluation]:
+    total = len(subject.wanted)
+    features, settings = subject.student.features, subject.settings
+    found = Evaluation(features.weights_name, features.sha256)
+    yield Step(0, total, message=notice)
+    found.provenance = describe_run(
+        "evaluate features", settings, weights={BUNDLED: features.sha256}, device=subject.device
+    )
+    for done, name in enumerate(subject.wanted):
+        yield Step(done, total, found.metrics(), lambda: found, message=f"Measuring: {name}.")
+        part = 0.0  # a measurement may consist of several jobs, each with its own steps
+        for step in _MEASUREMENTS[name](subject, found):
+            part = max(part, min(1.0, step.share or 0.0))
+            yield Step(done, total, found.metrics(), lambda: found, step.message, (done + part) / total)
+    yield Step(total, total, found.metrics(), lambda: found)
     return found
 
 
-def _ranked(network: Classifier, packed: PackedPictures, size: int, device: torch.device) -> Tensor:
-    """The five most likely classes (B, 5) of each picture's middle square."""
-    with torch.no_grad():
-        parts = [network(part).topk(5).indices for part in centre_crops(packed, size).to(device).split(16)]
-    return torch.cat(parts).cpu()
+Measuring = Generator[Step, None, None]
 
 
-def _share(hits: Tensor) -> Share:
-    return Share(int(hits.sum()), hits.numel())
+def _recognition(subject: _Subject, found: Evaluation) -> Measuring:
+    held_out = yield from pack_pictures(subject.files[1], subject.cache, short_side=256)
+    found.recognition = recognise(subject.student, subject.teachers, held_out, subject.settings.sizes, subject.device)
 
 
-class _Regression:
-    """A linear regression at each position from the student's map to a teacher's, in closed form."""
-
-    def __init__(self, hint: Hint) -> None:
-        self.hint = hint
-        self.sums: list[Tensor] = []
-
-    def fit(self, map_: Tensor, target: Tensor) -> None:
-        """Take in one batch of both maps."""
-        x, y = _rows(self.hint, map_, target)
-        new = [part.double() for part in (x.T @ x, x.T @ y, y.square().sum(0))]
-        self.sums = [a + b for a, b in zip(self.sums, new, strict=True)] if self.sums else new
-
-    def solve(self) -> None:
-        """Fit to what was taken in; targets count standardised, channels that hardly ever fire a little less."""
-        covariance, cross, squares = self.sums
-        count = covariance[-1, -1]
-        self.mean = cross[-1] / count
-        deviation = (squares / count - self.mean.square()).clamp_min(0).sqrt()
-        self.deviation = deviation.clamp_min(0.05 * float(deviation.mean()) + 1e-6)
-        standard = (cross - covariance[:, -1:] * self.mean) / self.deviation
-        ridge = 1e-3 * covariance.diagonal().mean() * torch.eye(len(covariance)).to(covariance)
-        self.weights = torch.linalg.solve(covariance + ridge, standard)
-        self.squared = self.variance = 0.0
-
-    def judge(self, map_: Tensor, target: Tensor) -> None:
-        """Compare with one batch that it was not fitted to."""
-        x, y = _rows(self.hint, map_, target)
-        standard = (y.double() - self.mean) / self.deviation
-        self.squared += float((x.double() @ self.weights - standard).square().sum())
-        self.variance += float(standard.square().sum())
+def _maps(subject: _Subject, found: Evaluation) -> Measuring:
+    fit_files, held_out_files = subject.files
+    train = yield from pack_pictures(fit_files, subject.cache, short_side=256)
+    rest = yield from pack_pictures(held_out_files, subject.cache, short_side=256)
+    fit, held_out = (centre_crops(packed, subject.settings.map_size).to(subject.device) for packed in (train, rest))
+    found.explained = explained_variance(subject.student, subject.teachers, fit, held_out)
+    found.explained_on = (len(fit), len(held_out), subject.settings.map_size)
 
 
-def _rows(hint: Hint, map_: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Positions as rows: the student's values with a 1 at the end, and the teacher's."""
-    x = hint.over(map_, target).movedim(1, -1).flatten(0, 2)
-    return F.pad(x, (0, 1), value=1.0), target.movedim(1, -1).flatten(0, 2)
+def _cost(subject: _Subject, found: Evaluation) -> Measuring:
+    own = subject.student.features
+    first = [name for name in own.chain if name.startswith("relu") and name.endswith("_1")]
+    networks = {BUNDLED: lambda: load_features(layers=first, weights=own.weights, device=subject.device)}
+    for name, layers in SPEED_LAYERS.items():
+        networks[name] = lambda name=name, layers=layers: untrained_features(  # type: ignore[misc]
+            name, layers=layers, device=subject.device
+        )
+    for done, (name, load) in enumerate(networks.items()):
+        yield Step(done, len(networks))
+        found.costs[name] = measure_cost(load(), subject.settings.speed_size, subject.settings.repeats)
+    found.speed_size = subject.settings.speed_size
 
 
-@torch.no_grad()
-def _explained(
-    student: Classifier, teachers: Mapping[str, Classifier], fit: Tensor, held_out: Tensor
-) -> dict[str, float]:
-    """The part of the variance of the teachers' standardised maps that regressions explain, by hint."""
-    regressions = [_Regression(hint) for hint in HINTS]
-    for pictures, judged in ((fit, False), (held_out, True)):
-        for part in pictures.split(16):
-            maps = student.features(part)
-            taught = {name: teacher.features(part) for name, teacher in teachers.items()}
-            for one in regressions:
-                take = one.judge if judged else one.fit
-                take(maps[one.hint.student], taught[one.hint.teacher][one.hint.layer])
-        if not judged:
-            for one in regressions:
-                one.solve()
-    return {one.hint.name: 1 - one.squared / one.variance for one in regressions}
+def _drawings(subject: _Subject, found: Evaluation) -> Measuring:
+    artists = subject.material.artists
+    found.drawn = yield from draw_and_judge(
+        artists,
+        subject.student.classes,
+        subject.teachers[JUDGE],
+        numbers=chosen_classes(subject.student.classes, subject.settings.drawings),
+        channels={next(iter(artists)): chosen_channels(subject.student, subject.settings.channels)},
+    )
+    found.drawing_size = subject.settings.drawing_size
 
 
-def measure_cost(features: Features, size: int, repeats: int = 3) -> Cost:
-    """Time and memory of one picture's maps and of the gradient of their energy."""
-    device = features.scale.device
-    forward, backward, held = math.inf, math.inf, 0.0
-    for _ in range(repeats + 1):  # the first is for warming up, but may be the fastest all the same
-        picture = torch.full((1, 3, size, size), 0.5, device=device, requires_grad=True)
-        storages: dict[int, int] = {}
-
-        def keep(tensor: Tensor, storages: dict[int, int] = storages) -> Tensor:
-            storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-            return tensor
-
-        start = _now(device)
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            energy = torch.stack([map_.square().mean() for map_ in features(picture).values()]).sum()
-        middle = _now(device)
-        energy.backward()
-        end = _now(device)
-        forward, backward = min(forward, 1000 * (middle - start)), min(backward, 1000 * (end - middle))
-        weights = {parameter.untyped_storage().data_ptr() for parameter in features.parameters()}
-        held = sum(size for place, size in storages.items() if place not in weights) / 2**20
-    return Cost(forward, backward, held)
+def _scenes(subject: _Subject, found: Evaluation) -> Measuring:
+    assert subject.scenes is not None
+    networks = {BUNDLED: subject.student, **subject.teachers}
+    if subject.material.untrained is not None:
+        networks["random weights"] = load_classifier(BUNDLED, weights=subject.material.untrained, device=subject.device)
+    found.scenes = yield from probe_scenes(
+        subject.scenes, networks, subject.cache, size=subject.settings.scene_size, device=subject.device
+    )
+    found.scene_kinds, found.scene_size = len(subject.scenes.kinds), subject.settings.scene_size
 
 
-def _now(device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
+def _styles(subject: _Subject, found: Evaluation) -> Measuring:
+    assert subject.style_judge is not None
+    material = subject.material
+    found.styles = yield from score_styles(material.pairs, material.painters, subject.style_judge)
+    found.pairs, found.paint_size = len(material.pairs), subject.settings.paint_size
+
+
+_MEASUREMENTS: dict[str, Callable[[_Subject, Evaluation], Measuring]] = {
+    "recognition": _recognition,
+    "maps": _maps,
+    "cost": _cost,
+    "drawings": _drawings,
+    "scenes": _scenes,
+    "styles": _styles,
+}
