@@ -69,8 +69,8 @@ class ActionForm:
         """A button for each example, which puts its values into the form."""
         if self.action.examples is None:
             return
-        picture = any(field.file == "picture" for field in describe(self.action.inputs))
-        gr.HTML(f"<p>{'No picture at hand? Try' if picture else 'Try'} one of these.</p>")
+        of_pictures = any(field.file == "picture" for field in describe(self.action.inputs))
+        gr.HTML(f"<p>{'No picture at hand? Try' if of_pictures else 'Try'} one of these.</p>")
         for title, values in self.action.examples(SITE / "examples").items():
             filled = self.filled(values)
             picture = next((value for value in values.values() if isinstance(value, Path)), None)
@@ -158,6 +158,10 @@ class ActionForm:
                 names = [Path(source.file).stem for source in past.provenance.inputs.get(widget.field.name, [])]
                 known = bool(names) and names[0] in [*preset_names(), *voice_titles()]
                 values += widget.write(names[0]) if known else [gr.skip() for _ in widget.components]
+            elif widget.field.file is None:
+                values += widget.write(
+                    past.provenance.result.get("given", {}).get(widget.field.name, widget.field.default)
+                )
             else:
                 values += [gr.skip() for _ in widget.components]
         return values

@@ -9,7 +9,8 @@ from typing import Any
 
 from apps._form_action import ActionForm, Updates
 from apps._form_gradio import SITE, gr
-from apps._gallery import facts, past_results, served, thumbnail
+from apps._gallery import Past, card, facts, past_results, served
+from apps._show import frame_of
 
 
 def build_gallery(page: gr.Blocks, output: Path, forms: Sequence[ActionForm] = ()) -> None:
@@ -31,9 +32,14 @@ def build_gallery(page: gr.Blocks, output: Path, forms: Sequence[ActionForm] = (
         )  # fmt: skip
         chosen = gr.State(None)
         with gr.Row(visible=False, elem_classes="chosen") as panel:
-            picture = gr.Image(
-                show_label=False, type="filepath", interactive=False, container=False, buttons=["fullscreen"], scale=3
-            )
+            with gr.Column(scale=3, min_width=280):
+                picture = gr.Image(
+                    show_label=False, type="filepath", interactive=False, container=False, buttons=["fullscreen"]
+                )
+                film = gr.Video(show_label=False, interactive=False, container=False, loop=True, visible=False)
+                text = gr.Textbox(show_label=False, lines=12, max_lines=24, interactive=False, buttons=["copy"],
+                                  elem_classes="written", visible=False)  # fmt: skip
+                shown = gr.HTML(elem_classes="showing", visible=False)
             with gr.Column(scale=2, min_width=280):
                 how = gr.HTML()
                 again = gr.Button("Use these settings", visible=bool(forms), elem_classes="again")
@@ -41,7 +47,7 @@ def build_gallery(page: gr.Blocks, output: Path, forms: Sequence[ActionForm] = (
 
     def refresh() -> Updates:
         past = past_results(output, actions)
-        shown = [(thumbnail(one.path, SITE), one.caption) for one in past]
+        shown = [(card(one, SITE), one.caption) for one in past]
         return {files: [one.path.name for one in past], gallery: gr.Gallery(shown, visible=bool(shown))}
 
     def choose(names: list[str], event: gr.SelectData) -> Updates:
@@ -54,23 +60,44 @@ def build_gallery(page: gr.Blocks, output: Path, forms: Sequence[ActionForm] = (
         form = next((form for form in forms if form.action.verb == past.provenance.action), None)
         defaults = {w.field.name: w.field.default for w in form.settings} if form else {}
         return {
-            panel: gr.Row(visible=True), picture: copy, download: copy, chosen: past.path.name,
+            panel: gr.Row(visible=True), download: copy, chosen: past.path.name,
             how: title + facts(past.provenance, defaults),
+            **_looked_at(past, copy, picture, film, text, shown),
         }  # fmt: skip
 
     def use(name: str | None) -> list[Any]:
         values: list[Any] = []
         past = next((one for one in past_results(output, actions, limit=10**6) if one.path.name == name), None)
+        fitting = next(
+            (form for form in forms if past is not None and form.action.verb == past.provenance.action), None
+        )
         for form in forms:
-            fits = past is not None and form.action.verb == past.provenance.action
-            values += form.reuse(past) if fits and past else [gr.skip() for w in form.widgets for _ in w.components]
-        gr.Info("The settings are in the form again; give it its pictures and start.", title="Taken over")
+            values += (
+                form.reuse(past)
+                if past is not None and form is fitting
+                else [gr.skip() for w in form.widgets for _ in w.components]
+            )
+        files_missing = any(w.field.file not in {None, "style", "voice"} for w in fitting.inputs) if fitting else False
+        more = "give it its files and start" if files_missing else "start when you like"
+        gr.Info(f"The settings are in the form again; {more}.", title="Taken over")
         return values
 
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
     page.load(refresh, None, [files, gallery], **quiet)
     for form in forms:
         form.done.then(refresh, None, [files, gallery], **quiet)
-    gallery.select(choose, files, [panel, picture, download, chosen, how], **quiet)
+    gallery.select(choose, files, [panel, picture, film, text, shown, download, chosen, how], **quiet)
     if forms:
         again.click(use, chosen, [c for form in forms for w in form.widgets for c in w.components], **quiet)
+
+
+def _looked_at(past: Past, copy: str, picture: Any, film: Any, text: Any, shown: Any) -> Updates:
+    """The result in the component that is made for its kind; the others go away."""
+    moving = past.kind == "video" and past.path.suffix.lower() != ".gif"
+    still = past.kind in {"picture", "video"} and not moving
+    return {
+        picture: gr.Image(copy if still else None, visible=still),
+        film: gr.Video(copy if moving else None, visible=moving),
+        text: gr.Textbox(past.text() if past.kind == "text" else None, visible=past.kind == "text"),
+        shown: gr.HTML(frame_of(past.text()) if past.kind == "page" else None, visible=past.kind == "page"),
+    }

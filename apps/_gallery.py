@@ -5,21 +5,26 @@ from __future__ import annotations
 import hashlib
 import html
 import shutil
-import urllib.parse
+import textwrap
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from PIL import Image
 
-from apps._app import Area
-from creative.provenance import Provenance, read_provenance
+from creative.provenance import Provenance, read_provenance, sidecar_path
 
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
+VIDEOS = frozenset({".mp4", ".gif"})
+MODELS = frozenset({".safetensors", ".json"})
+"""Not shown, though they say how they were made."""
+Kind = Literal["picture", "video", "text", "page"]
 THUMBNAIL = 320
 SHOWN = 60
+MOST_TEXT = 200_000
+"""Characters of a text that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +35,33 @@ class Past:
     provenance: Provenance
 
     @property
+    def kind(self) -> Kind:
+        """What it is to a browser."""
+        suffix = self.path.suffix.lower()
+        return (
+            "picture"
+            if suffix in PICTURES
+            else "video"
+            if suffix in VIDEOS
+            else "page"
+            if suffix == ".html"
+            else "text"
+        )
+
+    @property
     def caption(self) -> str:
         """A few words: what was done to what, or in which style."""
         given = [source.file for sources in self.provenance.inputs.values() for source in sources if source.file]
         return " · ".join(Path(name).stem.replace("-", " ").replace("_", " ") for name in given[:2]) or self.path.stem
 
+    def text(self) -> str:
+        """What a text says, its beginning at least."""
+        with self.path.open(encoding="utf-8", errors="replace") as file:
+            return file.read(MOST_TEXT)
+
 
 def past_results(folder: Path, actions: Collection[str] | None = None, *, limit: int = SHOWN) -> list[Past]:
-    """The results in a folder, newest first: those pictures that say how they were made.
+    """The results in a folder, newest first: the pictures, videos and texts that say how they were made.
 
     Args:
         folder: where results are saved; it need not exist.
@@ -57,7 +81,9 @@ def past_results(folder: Path, actions: Collection[str] | None = None, *, limit:
 def _newest_first(folder: Path) -> list[Path]:
     times: dict[Path, int] = {}
     for path in folder.iterdir() if folder.is_dir() else ():
-        if path.suffix.lower() in PICTURES and not path.name.startswith("."):
+        if path.name.startswith(".") or path.suffix.lower() in MODELS:
+            continue
+        if path.suffix.lower() in PICTURES or sidecar_path(path).is_file():
             try:
                 times[path] = path.stat().st_mtime_ns
             except OSError:  # gone in the meantime
@@ -95,14 +121,66 @@ def served(path: Path, folder: Path) -> str:
 
 def thumbnail(path: Path, folder: Path, *, side: int = THUMBNAIL) -> str:
     """A small JPEG of a picture, made once."""
-    key = hashlib.sha256(f"{path.resolve()} {path.stat().st_mtime_ns} {side}".encode()).hexdigest()[:16]
-    small = folder / "thumbnails" / f"{key}.jpg"
-    if not small.exists():
-        with Image.open(path) as image:
-            image.draft("RGB", (side, side))
-            image.thumbnail((side, side))
-            save_jpeg(image, small)
-    return str(small)
+    return _made_once(path, folder, side, lambda: _small(Image.open(path), side))
+
+
+def card(past: Past, folder: Path) -> str:
+    """What stands for a result: a small picture, of a video its first frame; of a text an SVG of its first lines."""
+    try:
+        if past.kind == "picture":
+            return thumbnail(past.path, folder)
+        if past.kind == "video":
+            return _made_once(past.path, folder, THUMBNAIL, lambda: _small(_first_frame(past.path), THUMBNAIL))
+    except (ValueError, OSError):  # what can open it is missing, or it is broken: its name will do
+        pass
+    path = folder / "thumbnails" / f"{_key(past.path, THUMBNAIL)}.svg"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(_page_of(past.text() if past.kind == "text" else past.path.name), encoding="utf-8")
+    return str(path)
+
+
+def _key(path: Path, side: int) -> str:
+    return hashlib.sha256(f"{path.resolve()} {path.stat().st_mtime_ns} {side}".encode()).hexdigest()[:16]
+
+
+def _made_once(path: Path, folder: Path, side: int, make: Callable[[], Image.Image]) -> str:
+    small = folder / "thumbnails" / f"{_key(path, side)}.jpg"
+    return str(small) if small.exists() else save_jpeg(make(), small)
+
+
+def _small(image: Image.Image, side: int) -> Image.Image:
+    with image:
+        image.draft("RGB", (side, side))
+        image.thumbnail((side, side))
+        return image.copy()
+
+
+def _first_frame(path: Path) -> Image.Image:
+    if path.suffix.lower() == ".gif":
+        return Image.open(path)
+    from creative.video import open_video
+
+    return next(open_video(path).frames())
+
+
+def _page_of(text: str) -> str:
+    """The beginning of a text on a sheet of paper, as SVG: the browser has letters for every language."""
+    lines = [part for line in text.split("\n")[:11] for part in textwrap.wrap(line, 30) or [""]][:11]
+    rows = "".join(f'<tspan x="20" dy="24">{html.escape(_printable(line))}</tspan>' for line in lines)
+    style = (
+        "rect{fill:#fffdfa}text{fill:#23262b}@media(prefers-color-scheme:dark){rect{fill:#1b1e21}text{fill:#ebe8e1}}"
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 320 320"><style>{style}</style>'
+        '<rect width="320" height="320"/><text y="18" font-family="ui-monospace,Menlo,Consolas,monospace" '
+        f'font-size="15" xml:space="preserve">{rows}</text></svg>'
+    )
+
+
+def _printable(text: str) -> str:
+    """Without what XML cannot hold."""
+    return "".join(sign if sign.isprintable() else " " for sign in text)
 
 
 def save_jpeg(image: Image.Image, path: Path) -> str:
@@ -120,6 +198,7 @@ def facts(provenance: Provenance, defaults: Mapping[str, Any]) -> str:
         (name.replace("_", " "), ", ".join(source.file for source in given))
         for name, given in provenance.inputs.items()
     ]
+    rows += [(name.replace("_", " "), str(words)) for name, words in provenance.result.get("given", {}).items()]
     for name, value in provenance.settings.items():
         value = tuple(value) if isinstance(value, list) else value  # JSON knows no tuples
         if name == "seed" or value != defaults.get(name):
@@ -127,41 +206,3 @@ def facts(provenance: Provenance, defaults: Mapping[str, Any]) -> str:
             rows.append((name.replace("_", " "), told))
     items = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>" for name, value in rows if value)
     return f'<dl class="facts">{items}</dl>'
-
-
-def pair(before: str, after: str, result: Path) -> str:
-    """Two pictures of one size, the first over the second up to a handle that can be drawn, as HTML.
-
-    Gradio's own slider keeps a wrong size where it comes into view later; this one needs no script but a line.
-    """
-    with Image.open(result) as image:
-        shape = _shape(image)
-    return (
-        f'<figure class="pair" {shape}>'
-        f'<img src="{_address(after)}" alt="After"><img class="before" src="{_address(before)}" alt="Before"><i></i>'
-        '<input type="range" min="0" max="100" value="0" step="0.1" aria-label="How much of the picture before">'
-        "</figure>"
-    )
-
-
-def with_areas(path: str, areas: Sequence[Area]) -> str:
-    """A picture whose parts can be clicked, as HTML: a button over each, known by its number."""
-    with Image.open(path) as image:
-        shape, (width, height) = _shape(image), image.size
-    buttons = []
-    for number, area in enumerate(areas):
-        left, top, right, bottom = area.box
-        place = f"left:{left / width:.3%};top:{top / height:.3%}"
-        place += f";width:{(right - left) / width:.3%};height:{(bottom - top) / height:.3%}"
-        title = html.escape(area.title)
-        buttons.append(f'<button data-area="{number}" style="{place}" title="{title}" aria-label="{title}"></button>')
-    return f'<figure class="areas" {shape}><img src="{_address(path)}" alt="">{"".join(buttons)}</figure>'
-
-
-def _shape(image: Image.Image) -> str:
-    width, height = image.size
-    return f'style="--shape:{width}/{height};--ratio:{width / height:.4f}"'
-
-
-def _address(path: str) -> str:
-    return f"gradio_api/file={urllib.parse.quote(path)}"

@@ -47,9 +47,7 @@ def page(action: Action, result: Image | str, made: Provenance, shown: str) -> s
     defaults = {entry.name: entry.default for entry in describe(action.settings)}
     body = "".join(f"<section>{part}</section>" for part in parts if part)
     head = f"<h1>{html.escape(action.title)}</h1><p>{html.escape(action.summary)}</p>"
-    given = made.result.get("given", {})
-    told = made.model_copy(update={"settings": {**given, **made.settings}})
-    how = f"<h2>How it was made</h2>{facts(told, defaults)}"
+    how = f"<h2>How it was made</h2>{facts(made, defaults)}"
     return document(f"<header>{head}</header><main>{body}</main><footer>{how}</footer>", action.title)
 
 
@@ -58,9 +56,12 @@ def frame(shown: str) -> str:
 
     ``_page.js`` gives the frame its height and its colours; that is what it may look at the inside for.
     """
-    if not shown:
-        return ""
-    inside = html.escape(document(f"<main>{shown}</main>", "", frame=True))
+    return frame_of(document(f"<main>{shown}</main>", "", frame=True)) if shown else ""
+
+
+def frame_of(page: str) -> str:
+    """A whole document in such a frame."""
+    inside = html.escape(page)
     for sign in "{}$`":  # gradio makes templates of what it is given
         inside = inside.replace(sign, f"&#{ord(sign)};")
     sandbox = "allow-same-origin allow-downloads"

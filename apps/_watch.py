@@ -15,7 +15,8 @@ from PIL import Image
 
 from apps import _app
 from apps._app import Action, Area, Saved, picture_of, text_of
-from apps._gallery import pair, save_jpeg, served, with_areas
+from apps._figures import pair, with_areas
+from apps._gallery import save_jpeg, served
 from apps._jobs import MACHINE, RUNNING, figures, line, waiting, working
 from apps._pace import Pace, span
 from apps._show import frame, page
@@ -179,7 +180,7 @@ def _result(action: Action, saved: Saved, inputs: Inputs, settings: Settings, fo
         view["figure"] = figure
         if action.clicks is not None:
             view["areas"] = areas
-            messages = (action.clicks.hint, *messages) if areas else messages
+            messages = (action.clicks.hint,) if areas else messages  # which says how to go on without a mouse
         state += " figured" if figure else ""
     if action.show is not None:
         view["shown"] = frame(saved.shown)
