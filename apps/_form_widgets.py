@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -219,7 +220,11 @@ def _unlisted(kind: type) -> Callable[[str | None], tuple[Any, ...]]:
             return kind(word)
         return word
 
-    return lambda text: tuple(parse(word.strip()) for word in (text or "").split(",") if word.strip())
+    return lambda text: tuple(parse(word.strip()) for word in _WORDS.findall(text or "") if word.strip())
+
+
+_WORDS = re.compile(r"(?:\{[^}]*\}?|@\s*\d+\s*,|[^,])+")
+"""What stands between commas, but for those of ``{3=1, 7=2}`` and of ``@4,5``."""
 
 
 def spoken(name: str) -> str:

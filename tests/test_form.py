@@ -117,6 +117,7 @@ def test_labels_help_and_bounds_come_from_the_declaration() -> None:
         ("maybe", "", None),
         ("maybe", "left", "left"),
         ("layers", " relu1 , relu2=0.5 ", ("relu1", "relu2=0.5")),
+        ("layers", "a{3=1, 7=-0.5}, b:3@5,7,c ,d{1", ("a{3=1, 7=-0.5}", "b:3@5,7", "c", "d{1")),
     ],
 )
 def test_what_is_typed_becomes_a_value(name: str, held: Any, value: Any) -> None:
