@@ -131,12 +131,15 @@ class SamplerState:
 
     def __init__(self, layers: list[State], waiting: list[Tensor]) -> None:
         self.layers, self.waiting = layers, waiting
+        # Room for the sampler's steps.
         h = layers[0][0]
-        self.minus, self.plus = torch.full_like(h, -1.0), torch.ones_like(h)  # for the sampler's tanh
+        self.gates = torch.empty_like(waiting[0])
+        self.each_gate = self.gates.unflatten(1, (-1, h.shape[1])).unbind(1)
+        self.minus, self.plus = torch.full_like(h, -1.0), torch.ones_like(h)
 
     def copy(self) -> SamplerState:
         """One that goes its own way."""
-        return self.select(torch.arange(len(self.minus), device=self.minus.device))
+        return self.select(torch.arange(len(self.gates), device=self.gates.device))
 
     def select(self, rows: Tensor) -> SamplerState:
         """The texts of these numbers, (B',) int64, in that order; a number may come more than once."""
@@ -232,7 +235,8 @@ class Sampler:
             state.layers[number] = cell.combine(incoming, recurred, state.layers[number])
             return
         h, c = state.layers[number]
-        i, f, g, o = incoming.add_(waiting).sigmoid_().view(len(h), 4, -1).unbind(1)
+        i, f, g, o = state.each_gate
+        torch.add(incoming, waiting, out=state.gates).sigmoid_()
         torch.lerp(state.minus, state.plus, g, out=g)
         c.mul_(f).addcmul_(i, g)
         torch.lerp(state.minus, state.plus, torch.add(c, c, out=g).sigmoid_(), out=g)
