@@ -169,3 +169,23 @@ class NeuronsSettings(Settings):
             if not re.fullmatch(r"\d{1,3}:\d{1,6}", name):
                 raise ValueError(f"neurons are named as LAYER:NUMBER, such as 1:17, but there is {name!r}.")
         return names
+
+
+class EvaluateTunesInputs(Inputs):
+    """Who writes the tunes, and a collection to compare them with."""
+
+    voice: VoiceName = Field("folk-tunes", title="Voice", description="A bundled voice's name, or a voice's file")
+    collection: TextFile | None = Field(
+        None, title="Collection", description="Tunes in abc notation that are measured in the same way"
+    )
+
+
+class EvaluateTunesSettings(Settings):
+    """How many tunes, and how they are written."""
+
+    count: int = Field(100, ge=1, le=10_000, title="Count", description="Tunes that are written, none picked")
+    temperature: float = Field(0.7, ge=0, le=5, title="Temperature", description="As of `write`")
+    top_p: float = Field(1.0, gt=0, le=1, title="Top p", description="As of `write`")
+    length: int = Field(
+        2000, ge=100, le=20_000, title="Length", description="Characters of a tune at most; longer ones are cut"
+    )

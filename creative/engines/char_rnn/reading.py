@@ -47,7 +47,8 @@ def read_as(text: str, vocabulary: Vocabulary, unseen: Unseen = "replace") -> tu
             f"The voice has never seen {named(missing)}; leave that out, or let what is nearest be read for it."
         )
     nearest: dict[str, str | int | None] = {character: _nearest(character, vocabulary) for character in missing}
-    pairs = [f"{named([str(new)])} for {named([old])}" for old, new in list(nearest.items())[:6]]
+    names = {" ": "a space", "\n": "a line's end"}
+    pairs = [f"{names.get(str(new)) or named([str(new)])} for {named([old])}" for old, new in nearest.items()][:6]
     more = f" and so on for {len(missing) - 6} more" if len(missing) > 6 else ""
     message = f"The voice has never seen {named(missing)}; it reads {', '.join(pairs)}{more}."
     return vocabulary.encode(text.translate(str.maketrans(nearest))), message
