@@ -1,7 +1,8 @@
-"""Measures of pictures that more than one engine uses: of one painting, and of sets of pictures by their features."""
+"""Measures that more than one engine uses: of one painting, of sets of pictures by their features, of shares."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -116,3 +117,13 @@ def _check_sets(one: Tensor, other: Tensor) -> None:
         raise ValueError(f"Two sets of features are (N, D) and (M, D), not {shapes}.")
     if min(len(one), len(other)) < 2:
         raise ValueError(f"Each set needs at least 2 rows, but there are {len(one)} and {len(other)}.")
+
+
+def wilson_interval(hits: int, tries: int) -> tuple[float, float]:
+    """Where the true share of successes lies with 95 % confidence (Wilson, 1927, JASA 22); 0 to 1 without tries."""
+    if not tries:
+        return 0.0, 1.0
+    z, p = 1.959964, hits / tries
+    middle, reach = p + z * z / (2 * tries), z * math.sqrt(p * (1 - p) / tries + z * z / (4 * tries * tries))
+    whole = 1 + z * z / tries
+    return max(0.0, (middle - reach) / whole), min(1.0, (middle + reach) / whole)

@@ -6,7 +6,7 @@ hard they are while training) and ``batches`` (as arrays of characters).
 """
 
 from creative.data.programs.batches import CHARACTERS, Batch, Writing, encode, make_batch
-from creative.data.programs.curriculum import STRATEGIES, Curriculum, Level
+from creative.data.programs.curriculum import EASIEST, STRATEGIES, Curriculum, Level
 from creative.data.programs.generator import Sample, compose, split_of
 from creative.data.programs.language import Program, ProgramError, read_program
 from creative.data.programs.numbers import addition, memorisation
@@ -14,6 +14,7 @@ from creative.data.programs.sampling import TASKS, Dice, sample
 
 __all__ = [
     "CHARACTERS",
+    "EASIEST",
     "STRATEGIES",
     "TASKS",
     "Batch",

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from creative.data.programs.generator import Sample
 
@@ -59,6 +61,12 @@ class Batch:
     programs: np.ndarray
     lengths: np.ndarray
     answers: np.ndarray
+
+    def tensors(self, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+        """Programs, lengths and answers as int64 on a device."""
+        arrays = (self.programs, self.lengths, self.answers)
+        programs, lengths, answers = (torch.from_numpy(array.astype(np.int64)).to(device) for array in arrays)
+        return programs, lengths, answers
 
 
 def encode(text: str) -> np.ndarray:
