@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from creative.engines.deep_dream import DreamError, Objective, dream, dream_video, dream_zoom, load_dreamer
 from creative.engines.deep_dream.ascent import normalised, smoothed
-from creative.engines.deep_dream.objective import class_number
 from creative.engines.deep_dream.zoom import moved
 from creative.images import open_mask, source_of, to_tensor
+from creative.models.classes import class_number
 from creative.models.features import Classifier, FeaturesError, untrained_features
 from creative.options.deep_dream import (
     LOOKS,
@@ -423,12 +423,9 @@ def test_class_by_name_or_number() -> None:
     classes = ["tench", "great_white_shark", "toucan"]
     assert class_number(classes, "Great White-Shark") == 1
     assert class_number(classes, "2") == 2
-    with pytest.raises(DreamError, match="great_white_shark"):
-        class_number(classes, "shark")
-    with pytest.raises(DreamError, match="toucan"):
-        class_number(classes, "tucan")
-    with pytest.raises(DreamError):
-        class_number(classes, "3")
+    for unknown, told in (("shark", "did you mean great_white_shark"), ("tucan", "toucan"), ("3", "0 to 2"), ("", "3")):
+        with pytest.raises(FeaturesError, match=told):
+            class_number(classes, unknown)
 
 
 def test_stops_within_a_step_and_keeps_a_preview() -> None:

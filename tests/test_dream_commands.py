@@ -54,7 +54,7 @@ def here(photo_file: Path, creative: Creative) -> Creative:  # noqa: F811
         ("visualize relu3_9:1", "bundled has no layer 'relu3_9' (did you mean relu3_"),
         ("visualize relu3_1:5000", "but relu3_1:5000 asks for channel 5000"),
         ("visualize relu3_1:", "is no objective"),
-        ("visualize class:tucan", "Did you mean toucan"),
+        ("visualize class:tucan", "did you mean toucan"),
         ("visualize relu3_1:1 --towards relu3_1:5000", "asks for channel 5000"),
         ("inside photo.jpg --layers relu9_1", "bundled has no layer 'relu9_1'"),
         ("inside thread.png", "The photo is too narrow to look at"),

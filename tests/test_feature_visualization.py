@@ -12,6 +12,7 @@ from torch import Tensor
 from creative.device import random_generator
 from creative.engines.feature_visualization import (
     Adam,
+    Between,
     FourierPictures,
     Jitter,
     Pad,
@@ -21,15 +22,17 @@ from creative.engines.feature_visualization import (
     Score,
     Transforms,
     ascend,
+    draw,
     likeness,
     measure,
     robust_transforms,
     sheet,
     visualize,
 )
+from creative.engines.feature_visualization.measure import Seen
 from creative.engines.feature_visualization.redirect import Redirected
 from creative.images import to_tensor
-from creative.models.features import load_features, untrained_features
+from creative.models.features import load_classifier, load_features, untrained_features
 from creative.options.feature_visualization import VisualizeSettings
 from creative.options.objectives import (
     Channel,
@@ -320,6 +323,52 @@ def test_every_objective_rises(kind: type, text: str) -> None:
     assert score(pictures()).item() > before + 0.1 * abs(before)
 
 
+def test_a_class_rises() -> None:
+    network = load_classifier()
+    pictures, score = FourierPictures([random_generator(0)], 48, 48), Score([Class("toucan")], network)
+    before = score(pictures()).item()
+    run(ascend(pictures, score, robust_transforms(jitter=2), Adam(pictures.parameters(), 0.05), steps=16))
+    assert score(pictures()).item() > before + 1
+
+
+def test_between_two_objectives_both_pull_by_their_shares_whatever_their_sizes() -> None:
+    network = untrained_features("squeezenet1_1", layers=["fire2", "fire4"]).double()
+    first, last = Layer("fire2"), Layer("fire4")
+    pictures = torch.rand(3, 3, 40, 40, generator=random_generator(0)).double().requires_grad_()
+
+    def slopes(a: Objective, b: Objective) -> Tensor:
+        between = Between(a, b, 3, network, dtype=torch.double)
+        return torch.autograd.grad(between(pictures).sum(), pictures)[0]
+
+    def alone(objective: Objective) -> Tensor:
+        seen = Seen(network, pictures).values([objective] * 3)
+        slope = torch.autograd.grad(seen.sum(), pictures)[0]
+        return slope / slope.flatten(1).norm(dim=1).view(3, 1, 1, 1)
+
+    mixed = slopes(first, last)
+    torch.testing.assert_close(mixed[0], alone(first)[0], rtol=1e-4, atol=1e-7)
+    torch.testing.assert_close(mixed[1], (alone(first) + alone(last))[1] / 2, rtol=1e-4, atol=1e-7)
+    torch.testing.assert_close(mixed[2], alone(last)[2], rtol=1e-4, atol=1e-7)
+    torch.testing.assert_close(slopes(first, 1000 * last), mixed, rtol=1e-4, atol=1e-7)
+    values = Between(first, last, 3, network, dtype=torch.double)(pictures)
+    assert values[0].item() == pytest.approx(Score([first] * 3, network, dtype=torch.double)(pictures)[0].item())
+
+
+def test_a_row_leads_from_one_to_the_other() -> None:
+    """However much larger the last one's values are: the pictures in the middle have a good deal of both."""
+    settings = VisualizeSettings(
+        objectives=("relu2_2:3",), towards="1000 * relu3_2:40", frames=5, size=48, steps=24, precision="float32"
+    )
+    drawn = run(draw(settings))
+    pictures = torch.cat([to_tensor(picture) for picture in drawn.pictures])
+    seen = Seen(load_features(layers=["relu2_2", "relu3_2"]), pictures)
+    first, last = (seen.values([Channel(*name)] * 5) for name in (("relu2_2", 3), ("relu3_2", 40)))
+    assert first[0] > first[4]
+    assert last[4] > last[0]
+    for values, best, worst in ((first, 0, 4), (last, 4, 0)):
+        assert values[2] - values[worst] > 0.2 * (values[best] - values[worst])
+
+
 # --- the whole ---
 
 
@@ -401,7 +450,7 @@ def test_stopped_at_once(weights: str) -> None:
         ("fire33:1", {}, "did you mean fire"),
         ("fire3:128", {}, "fire3 has 128 channels, from 0 to 127, but fire3:128"),
         ("fire3{500=1}", {}, "has 128 channels"),
-        ("class:tiger_shar", {}, "Did you mean tiger_shark"),
+        ("class:tiger_shar", {}, "did you mean tiger_shark"),
         ("class:shark", {}, "tiger_shark"),
         ("class:1000", {}, "from 0 to 999"),
         ("fire3:", {}, "is no objective"),

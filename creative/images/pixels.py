@@ -46,6 +46,6 @@ def to_image(tensor: torch.Tensor) -> Image.Image:
     pixels = pixels[0] if pixels.ndim == 4 and pixels.shape[0] == 1 else pixels
     if pixels.ndim != 3 or pixels.shape[0] not in (1, 3) or not pixels.numel():
         raise ImageError(f"A picture is a tensor of shape (1, 3, H, W) or (1, 1, H, W), not {tuple(tensor.shape)}.")
-    levels = pixels.float().nan_to_num(0.0).clamp(0, 1).mul(255).round().byte().permute(1, 2, 0)
+    levels = pixels.float().nan_to_num(0.0).clamp_(0, 1).mul_(255).round_().byte().permute(1, 2, 0)
     array = levels.contiguous().cpu().numpy()
     return Image.fromarray(array if array.shape[2] == 3 else array[:, :, 0])

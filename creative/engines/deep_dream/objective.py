@@ -9,7 +9,6 @@ follows that slope in each tile.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -206,27 +205,3 @@ def _best(values: Tensor, guide: Tensor) -> Tensor:
 def _wide(values: Tensor) -> Tensor:
     """In single precision at least: sums of half precision would not be good enough."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
-
-
-def class_number(classes: Sequence[str], name: str) -> int:
-    """The number of a class by its name or number.
-
-    Raises:
-        DreamError: there is none; the message has the names that are near.
-    """
-    wanted = _plain(name)
-    if wanted.isdigit() and int(wanted) < len(classes):
-        return int(wanted)
-    plain = [_plain(known) for known in classes]
-    if wanted in plain:
-        return plain.index(wanted)
-    part = [known for known, words in zip(classes, plain, strict=True) if wanted and wanted in words.split()]
-    close = part or [classes[plain.index(word)] for word in difflib.get_close_matches(wanted, plain, 4, 0.5)]
-    hint = (
-        f"; did you mean {' or '.join(close[:4])}?" if close else f"; there are {len(classes)}, such as {classes[0]}."
-    )
-    raise DreamError(f"The network knows no class {name!r}{hint}")
-
-
-def _plain(name: str) -> str:
-    return " ".join(name.lower().replace("_", " ").replace("-", " ").split())

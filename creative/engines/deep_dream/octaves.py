@@ -16,9 +16,10 @@ from torch import Tensor
 
 from creative.device import choose_device, fast_dtype, random_generator
 from creative.engines.deep_dream.ascent import normalised, smoothed
-from creative.engines.deep_dream.objective import DreamError, Objective, class_number
+from creative.engines.deep_dream.objective import DreamError, Objective
 from creative.files import plain_name
 from creative.images import fit, resize, to_image, to_tensor, with_lightness
+from creative.models.classes import class_number
 from creative.models.features import Features, load_classifier, load_features
 from creative.options.deep_dream import DreamSettings, parse_layers
 from creative.progress import Step

@@ -2,6 +2,7 @@
 
 from creative.engines.feature_visualization.drawing import Drawn, ascend, draw, visualize
 from creative.engines.feature_visualization.measure import (
+    Between,
     Score,
     check_objectives,
     likeness,
@@ -26,6 +27,7 @@ from creative.optimizers import Adam, Optimizer
 __all__ = [
     "Adam",
     "Affine",
+    "Between",
     "Drawn",
     "FourierPictures",
     "Jitter",

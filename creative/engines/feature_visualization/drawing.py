@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 from creative.device import choose_device, fast_dtype, random_generator
-from creative.engines.feature_visualization.measure import Score, load_network
+from creative.engines.feature_visualization.measure import Between, Score, load_network
 from creative.engines.feature_visualization.parameterization import FourierPictures, Parameterization, PixelPictures
 from creative.engines.feature_visualization.plan import Plan, asked_for, make_plan
 from creative.engines.feature_visualization.redirect import Redirected
@@ -42,7 +42,7 @@ REDIRECTED_STEPS = 16
 
 def ascend(
     pictures: Parameterization,
-    score: Score,
+    score: Callable[[Tensor], Tensor],
     transforms: Transform,
     optimizer: Optimizer,
     *,
@@ -55,13 +55,13 @@ def ascend(
 
     Args:
         pictures: what is changed.
-        score: gives each picture's value; its objectives are as many as the pictures.
+        score: gives each picture's value, (B, 3, H, W) -> (B,), such as a ``Score``.
         transforms: what is done to the pictures before they are looked at, anew at each step.
         optimizer: of the parameters of ``pictures``.
         steps: how many.
         generators: of the transforms, one for each picture; None: all from the seed 0.
     """
-    generators = generators or [random_generator(0) for _ in score.objectives]
+    generators = generators or [random_generator(0) for _ in pictures.own]
     rates = [group["lr"] for group in optimizer.param_groups]
     redirected_until = min(REDIRECTED_STEPS, steps // 2)
     redirected = Redirected()
@@ -162,13 +162,7 @@ def _drawing(
         pictures = make_pictures(settings, seeds, common=planned.morph, device=device)
         engine = ascend(
             pictures,
-            Score(
-                [planned.objectives[index] for index in batch],
-                network,
-                diversity=0.0 if planned.morph else settings.diversity,
-                group=planned.group,
-                dtype=dtype,
-            ),
+            _score(planned, batch, settings, network, dtype),
             robust_transforms(jitter=settings.jitter, scale=settings.scale, rotate=settings.rotate, pad=settings.pad),
             Adam(pictures.parameters(), lr=settings.learning_rate),
             steps=settings.steps,
@@ -186,6 +180,15 @@ def _drawing(
     features = network.features if isinstance(network, Classifier) else network
     source = {"file": file, "sha256": features.sha256} if file else None
     return Drawn(finished, planned, device, features.sha256, source)
+
+
+def _score(
+    planned: Plan, batch: range, settings: VisualizeSettings, network: Features | Classifier, dtype: torch.dtype
+) -> Score | Between:
+    objectives = [planned.objectives[index] for index in batch]
+    if planned.morph:
+        return Between(objectives[0], objectives[-1], len(objectives), network, dtype=dtype)
+    return Score(objectives, network, diversity=settings.diversity, group=planned.group, dtype=dtype)
 
 
 def _images(pictures: Parameterization) -> list[Image.Image]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from creative.models.classes import class_number
 from creative.models.features import Classifier, Features, load_classifier, load_features
 from creative.options.objectives import (
     Channel,
@@ -49,7 +49,7 @@ def measure(objective: Objective, maps: Maps, logits: Tensor | None = None, clas
             return _along(maps[layer], weights)
         case Class(name):
             assert logits is not None, "a class needs the logits"
-            return logits[class_number(name, classes)]
+            return logits[class_number(classes, name)]
         case Sum(a, b):
             return measure(a, maps, logits, classes) + measure(b, maps, logits, classes)
         case Product(a, b):
@@ -96,26 +96,76 @@ class Score(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """The values, less what likeness costs."""
-        pictures = pictures.to(self.dtype)
-        logits: Tensor | None = None
-        classes: tuple[str, ...] = ()
-        if isinstance(self.network, Classifier):
-            maps, logits = self.network.maps_and_logits(pictures)
-            logits, classes = logits.float(), self.network.classes
-        else:
-            maps = self.network(pictures)
-        # Taken apart once: the gradient of a slice of a batch would be a batch of zeros for every picture.
-        apart = {name: map_.float().unbind(0) for name, map_ in maps.items()}
-        values = torch.stack(
-            [
-                measure(objective, {n: m[i] for n, m in apart.items()}, None if logits is None else logits[i], classes)
-                for i, objective in enumerate(self.objectives)
-            ]
-        )
+        seen = Seen(self.network, pictures.to(self.dtype))
+        values = seen.values(self.objectives)
         if self.diversity:
-            deepest = list(maps.values())[-1].float()
-            values = values - self.diversity * values.detach().abs() * likeness(deepest, self.group)
+            values = values - self.diversity * values.detach().abs() * likeness(seen.deepest, self.group)
         return values
+
+
+class Between(nn.Module):
+    """Leads from one objective to another, picture by picture, both pulling by their shares whatever their sizes.
+
+    Values of a deep layer may be a hundred times those of a shallow one. So the slope of each objective by a picture is
+    brought to the length 1 before the two are mixed, from the first alone for the first picture to the last alone.
+
+    Args:
+        first, last: the objectives.
+        count: of pictures, at least 2.
+        network, dtype: see ``Score``.
+    """
+
+    def __init__(
+        self,
+        first: Objective,
+        last: Objective,
+        count: int,
+        network: Features | Classifier,
+        *,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        self.first, self.last, self.network, self.dtype = first, last, network, dtype
+        self.shares = torch.linspace(0, 1, count)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """The mixed values (B,); their slope by the pictures is the mixed slope."""
+        leaf = pictures.detach().requires_grad_()
+        seen = Seen(self.network, leaf.to(self.dtype))
+        shares = self.shares.to(pictures)
+        pull, mixed = torch.zeros_like(leaf), torch.zeros_like(shares)
+        for objective, share in ((self.first, 1 - shares), (self.last, shares)):
+            values = seen.values([objective] * len(leaf))
+            (slope,) = torch.autograd.grad(values.sum(), leaf, retain_graph=True)
+            length = torch.linalg.vector_norm(slope, dim=(1, 2, 3)).clamp(min=1e-20)
+            pull += slope * (share / length).view(-1, 1, 1, 1)
+            mixed += values.detach() * share
+        along = (pictures * pull).sum((1, 2, 3))
+        return along + (mixed - along).detach()
+
+
+class Seen:
+    """What a network sees in pictures (B, 3, H, W), in one pass: the maps of its layers, and logits if it has them."""
+
+    def __init__(self, network: Features | Classifier, pictures: Tensor) -> None:
+        self.classes: tuple[str, ...] = ()
+        self.logits: Tensor | None = None
+        if isinstance(network, Classifier):
+            maps, logits = network.maps_and_logits(pictures)
+            self.logits, self.classes = logits.float(), network.classes
+        else:
+            maps = network(pictures)
+        self.deepest = list(maps.values())[-1].float()
+        # Taken apart once: the gradient of a slice of a batch would be a batch of zeros for every picture.
+        self.maps = {name: map_.float().unbind(0) for name, map_ in maps.items()}
+
+    def values(self, objectives: Sequence[Objective]) -> Tensor:
+        """Of one objective for each picture, (B,)."""
+        return torch.stack([self._value(number, objective) for number, objective in enumerate(objectives)])
+
+    def _value(self, number: int, objective: Objective) -> Tensor:
+        maps = {name: apart[number] for name, apart in self.maps.items()}
+        return measure(objective, maps, None if self.logits is None else self.logits[number], self.classes)
 
 
 def likeness(maps: Tensor, group: int) -> Tensor:
@@ -171,7 +221,7 @@ def check_objectives(objectives: Sequence[Objective], network: Features | Classi
     """Whether a network has all the channels and classes that objectives name.
 
     Raises:
-        ObjectiveError: one is not there; the message has what is.
+        ValueError: one is not there; the message has what is.
     """
     counts = num_channels(network)
     for part in (part for objective in objectives for part in objective.parts()):
@@ -182,7 +232,7 @@ def check_objectives(objectives: Sequence[Objective], network: Features | Classi
                 _check_channels(part, layer, [channel for channel, _ in weights], counts[layer])
             case Class(name):
                 assert isinstance(network, Classifier)
-                class_number(name, network.classes)
+                class_number(network.classes, name)
 
 
 def _check_channels(part: Objective, layer: str, channels: Sequence[int], count: int) -> None:
@@ -191,26 +241,3 @@ def _check_channels(part: Objective, layer: str, channels: Sequence[int], count:
             raise ObjectiveError(
                 f"{layer} has {count} channels, from 0 to {count - 1}, but {part} asks for channel {channel}."
             )
-
-
-def class_number(name: str, classes: Sequence[str]) -> int:
-    """The place of a class by its number or its name, whatever the case and the spaces.
-
-    Raises:
-        ObjectiveError: there is none; the message has the names that are near.
-    """
-    if name.isdigit():
-        if int(name) < len(classes):
-            return int(name)
-        raise ObjectiveError(f"The classes are numbered from 0 to {len(classes) - 1}, but number {name} was asked for.")
-    plain = [_plain(known) for known in classes]
-    if _plain(name) in plain:
-        return plain.index(_plain(name))
-    words = [known for known in plain if _plain(name) in known.split("_")]
-    close = list(dict.fromkeys([*words[:3], *difflib.get_close_matches(_plain(name), plain, 3, 0.6)]))[:4]
-    near = f" Did you mean {' or '.join(close)}?" if close else " Give a name of ImageNet's, or a number."
-    raise ObjectiveError(f"There is no class {name!r}.{near}")
-
-
-def _plain(name: str) -> str:
-    return "_".join(name.lower().replace("_", " ").replace("-", " ").replace("'", "").split())
