@@ -1,7 +1,8 @@
 # make demo    set everything up and paint a first picture
 # make test    set everything up, then lint, types and tests
 # make studio  open all apps in the browser
-# make presets PAINTINGS=FOLDER   make the style presets again, for another feature network
+# make dependents DATA=FOLDER     make anew what was made with another feature network: presets, model card, pictures
+# make dependents ONLY=presets    make these anew; `python -m apps._dependents` lists what there is
 # make voices TEXTS=FOLDER        train the bundled voices again: an hour and a half of one core
 
 PYTHON ?= python3
@@ -54,26 +55,9 @@ chromium:
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-# Style presets are made for one network: make them again whenever weights/features.safetensors changes.
-presets: .venv/installed
-	@tail -n +2 weights/presets/paintings.csv | while IFS=, read -r file name title painter year; do \
-	  rm -f "weights/presets/$$name.safetensors"; \
-	  $(BIN)/creative preset "$(PAINTINGS)/$$file" --name "$$name" --title "$$title" --painter "$$painter" --year "$$year" \
-	    -o "weights/presets/$$name.safetensors" || exit 1; \
-	done
-
-# One at a time: make voice-latex. What the flags mean says creative train char-rnn --help.
-voices: voice-shakespeare voice-tolstoy voice-folk-tunes voice-c-source voice-latex
-
-voice-shakespeare: TRAIN = tinyshakespeare.txt --steps 6000 --hidden-size 384 --dropout 0.4 --weight-drop 0.25
-voice-tolstoy: TRAIN = war_and_peace.txt --steps 4000 --hidden-size 240 --dropout 0.1
-voice-folk-tunes: TRAIN = folk_tunes_abc.txt --steps 3000 --hidden-size 240 --dropout 0.4 --weight-drop 0.2
-voice-c-source: TRAIN = xv6_c_source.txt --steps 2500 --hidden-size 240 --dropout 0.5 --weight-drop 0.3
-voice-latex: TRAIN = algebraic_geometry_tex.txt --steps 4000 --hidden-size 240 --dropout 0.1
-
-voice-%: .venv/installed
-	OMP_NUM_THREADS=1 $(BIN)/creative train char-rnn $(TEXTS)/$(TRAIN) --saved-as int8 -o out/voices/$*
-	cp out/voices/$*/best.safetensors weights/voices/$*.safetensors
+# Whatever depends on weights/features.safetensors knows which network it was made with (apps/_dependents.py).
+dependents: .venv/installed
+	@$(BIN)/python -m apps._dependents "$(DATA)" $(ONLY)
 
 clean:
 	rm -rf .venv build dist out

@@ -1,0 +1,203 @@
+"""What was made with the bundled feature network, and making it anew once the network is another.
+
+    python -m apps._dependents              what is out of date
+    make dependents DATA=../shared/data     makes that anew: style presets, the model card, pictures
+    make dependents ONLY=presets            makes this anew, whatever it is made with
+
+Each thing that depends on the network is one line of ``DEPENDENTS``; it remembers the SHA-256 of the network that it
+was made with. A later one (an encoder of captions, a reference of distances) adds its line; the tests watch over it.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from creative.progress import Step
+
+ROOT = Path(__file__).resolve().parent.parent
+WEIGHTS, EXAMPLES = ROOT / "weights", ROOT / "examples"
+TRAINED_ON = ("imagenet_sample", "objects", "aerial_captions", "monet2photo")
+PAIRS = (
+    ("chelsea", "van_gogh_starry_night_1889.jpg"),
+    ("coffee", "hokusai_great_wave_1831.jpg"),
+    ("astronaut", "matisse_woman_with_a_hat_1905.jpg"),
+    ("monet2photo/photo/test/2014-08-01 17_41_55.jpg", "van_gogh_wheat_field_1889.jpg"),
+    ("monet2photo/photo/test/2014-08-05 21_54_30.jpg", "turner_shipwreck_1805.jpg"),
+    ("monet2photo/photo/test/2014-08-12 16_56_23.jpg", "munch_the_scream_1893.jpg"),
+)
+"""Photos, three of scikit-image's and three of the data's, and the paintings that they are painted as for the card."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dependent:
+    """Files made with the bundled feature network.
+
+    Attributes:
+        name: what to ask for.
+        made_with: of each file that there is, the SHA-256 of the network that it was made with.
+        rebuild: makes them anew from the folder of the data.
+    """
+
+    name: str
+    made_with: Callable[[], Mapping[Path, str]]
+    rebuild: Callable[[Path], Generator[Step, None, None]]
+
+    def stale(self) -> list[Path]:
+        """The files that were made with another network than the one that is bundled now."""
+        now = network()
+        return [path for path, sha256 in self.made_with().items() if sha256 != now]
+
+
+def network() -> str:
+    """The SHA-256 of the bundled network."""
+    from creative.files import file_sha256
+    from creative.weights import find
+
+    return file_sha256(find("features"))
+
+
+# Style presets ------------------------------------------------------------------------------------------------------
+
+
+def _presets() -> dict[Path, str]:
+    from creative.checkpoint import read_metadata
+
+    return {path: read_metadata(path)["preset"]["network"] for path in sorted(WEIGHTS.glob("presets/*.safetensors"))}
+
+
+def _make_presets(data: Path) -> Generator[Step, None, None]:
+    from creative.engines.style_transfer import make_preset
+    from creative.images import open_image
+    from creative.options.style_transfer import PresetSettings
+    from creative.style_presets import save_preset
+
+    with (WEIGHTS / "presets" / "paintings.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    pictures = [open_image(data / "paintings" / row["file"]) for row in rows]
+    for row, picture in zip(rows, pictures, strict=True):
+        settings = PresetSettings(name=row["name"], title=row["title"], painter=row["painter"], year=int(row["year"]))
+        preset = yield from make_preset(picture, settings)
+        path = save_preset(preset, WEIGHTS / "presets" / f"{row['name']}.safetensors")
+        yield Step(1, 1, message=f"{path.relative_to(ROOT)}")
+
+
+# The model card -----------------------------------------------------------------------------------------------------
+
+CARD = WEIGHTS / "features.md"
+
+
+def _card() -> dict[Path, str]:
+    """The network that the card's measurements are of; nothing where the card names another one at its head."""
+    named = re.findall(r"sha256 `([0-9a-f]{64})`", CARD.read_text(encoding="utf-8"))
+    return {CARD: named[0] if len(set(named)) == 1 and len(named) > 1 else "unknown"}
+
+
+def _make_card(data: Path) -> Generator[Step, None, None]:
+    """Measure the network, and write what was found into the card."""
+    from apps.features import APP
+    from creative.options.features import EvaluateFeaturesInputs, EvaluateFeaturesSettings
+
+    measure = next(action for action in APP.actions if action.verb == "evaluate features")
+    with tempfile.TemporaryDirectory(prefix="creative-") as folder:
+        inputs = EvaluateFeaturesInputs(
+            data=tuple(data / name for name in TRAINED_ON),
+            squeezenet=data / "weights" / "squeezenet1_0_imagenet.safetensors",
+            mobilenet=data / "weights" / "mobilenet_v2_imagenet.safetensors",
+            photos=tuple(_photo(name, data, Path(folder)) for name, _ in PAIRS),
+            paintings=tuple(data / "paintings" / name for _, name in PAIRS),
+            scenes=data / "aerial_captions",
+            sheet=ROOT / "out" / "features-sheet.png",
+        )
+        found = yield from measure.start(inputs, EvaluateFeaturesSettings(), "auto")
+    CARD.write_text(with_measurements(CARD.read_text(encoding="utf-8"), found.text, found.sha256), encoding="utf-8")
+    yield Step(1, 1, message=f"{CARD.relative_to(ROOT)}")
+
+
+def _photo(name: str, data: Path, folder: Path) -> Path:
+    """A photo of the data; or one of scikit-image's as a file."""
+    if "/" in name:
+        return data / name
+    import skimage.data
+    from PIL import Image
+
+    path = folder / f"{name}.png"
+    Image.fromarray(getattr(skimage.data, name)()).save(path)
+    return path
+
+
+def with_measurements(card: str, report: str, sha256: str) -> str:
+    """A model card with its section of measurements replaced by a report, and the network's SHA-256 at its head."""
+    head, measured, rest = re.split(r"(?m)^## Measurements\n", card)[0], "## Measurements\n", ""
+    after = re.search(r"(?ms)^## Measurements\n.*?(^## .*)", card)
+    if after:
+        rest = after[1]
+    head = re.sub(r"(?m)^sha256 `[0-9a-f]*`$", f"sha256 `{sha256}`", head)
+    told = "`make dependents ONLY=card` measures, and writes this section."
+    return f"{head}{measured}\n{told}\n\n{report.strip()}\n\n{rest}".rstrip() + "\n"
+
+
+# Pictures -----------------------------------------------------------------------------------------------------------
+
+
+def _picture(path: Path) -> Callable[[], dict[Path, str]]:
+    def made_with() -> dict[Path, str]:
+        from creative.provenance import read_provenance
+
+        made = read_provenance(path) if path.is_file() else None
+        return {path: made.weights.get("bundled", "unknown") if made else "unknown"}
+
+    return made_with
+
+
+def _by_script(name: str) -> Callable[[Path], Generator[Step, None, None]]:
+    def rebuild(data: Path) -> Generator[Step, None, None]:
+        yield Step(0, 1, message=f"python examples/{name}")
+        subprocess.run([sys.executable, str(EXAMPLES / name)], check=True)
+        yield Step(1, 1)
+
+    return rebuild
+
+
+DEPENDENTS: tuple[Dependent, ...] = (
+    Dependent("presets", _presets, _make_presets),
+    Dependent("card", _card, _make_card),
+    Dependent("card-picture", _picture(EXAMPLES / "features.jpg"), _by_script("features_picture.py")),
+    Dependent("readme-picture", _picture(EXAMPLES / "painted.jpg"), _by_script("readme_picture.py")),
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """List what is out of date; or, given the folder of the data and maybe names, make that anew."""
+    names = [one.name for one in DEPENDENTS]
+    data, only = (Path(arguments[0]), list(arguments[1:])) if arguments else (None, [])
+    if unknown := sorted(set(only) - set(names)):
+        print(f"Nothing called {', '.join(unknown)} depends on the network; there is {', '.join(names)}.")
+        return 2
+    if data is not None and not data.is_dir():
+        print(f"There is no folder {data}: give the one with the data, DATA=FOLDER.")
+        return 2
+    for one in DEPENDENTS:
+        stale = one.stale()
+        wanted = one.name in only if only else bool(stale)
+        if data is None:
+            told = "up to date" if not stale else f"made with another network: {', '.join(p.name for p in stale)}"
+            print(f"{one.name}: {told}.")
+        elif wanted:
+            print(f"{one.name}: making it anew.", flush=True)
+            for step in one.rebuild(data):
+                if step.message:
+                    print(f"  {step.message}", flush=True)
+        else:
+            print(f"{one.name}: up to date.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
