@@ -37,7 +37,7 @@ from creative.options.char_rnn import CharRNNSettings
 from creative.progress import Step
 
 MEASURED = 200_000
-"""Characters of it, at most, that the evaluations during training look at."""
+"""Characters of what is held out, at most, that the evaluations during training look at."""
 FINGERPRINTED = 10_000_000
 """Characters of the text that its fingerprints cover, at most."""
 
@@ -112,10 +112,10 @@ def _check_same(before: Mapping[str, Any], task: Writing, last: Path) -> None:
     except VocabularyError:
         return
     now = task.packed.vocabulary
+    if was.units != now.units:
+        return  # which is one of the settings
     if was != now:
-        new, gone = (
-            named(a.unseen(b.characters or "")) for a, b in ((was, now), (now, was))
-        )  # of characters alone: units are compared with the settings
+        new, gone = (named(a.unseen(b.characters or "")) for a, b in ((was, now), (now, was)))
         parts = [f"new is {new}"] * bool(new) + [f"missing is {gone}"] * bool(gone) or ["they are numbered otherwise"]
         raise TrainingError(
             f"{shown(last)} was trained with a vocabulary of {len(was)}, and this text has one of {len(now)} "
