@@ -36,7 +36,7 @@ from creative.models.char_rnn import CharRNN, CharRNNConfig, Sampler, draw
 from creative.options.char_rnn import CharRNNSettings
 from creative.progress import Step
 
-MEASURED = 200_000
+MEASURED = 120_000
 """Characters of what is held out, at most, that the evaluations during training look at."""
 FINGERPRINTED = 10_000_000
 """Characters of the text that its fingerprints cover, at most."""
