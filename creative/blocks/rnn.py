@@ -9,6 +9,7 @@ Weights have torch's names, shapes and order of gates, so that they go from ``nn
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal, get_args
@@ -16,6 +17,8 @@ from typing import Any, ClassVar, Literal, get_args
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from creative.blocks.recurrence import lstm_sequence
 
 CellKind = Literal["rnn", "gru", "lstm", "peephole"]
 State = tuple[Tensor, ...]
@@ -279,7 +282,7 @@ class Recurrent(nn.Module):
     def unfold(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State, list[Tensor]]:
         """As ``forward``, and also the hidden values of each layer, (B, T, H) each, before residual and dropout."""
         state = self.initial_state(len(x)) if state is None else state
-        x, hidden, ends = x.transpose(0, 1), [], []
+        x, hidden, ends = x.transpose(0, 1).contiguous(), [], []
         for number, cell in enumerate(self.layers):
             assert isinstance(cell, Cell)
             y, end = _sequence(self.config.kind, cell, x, tuple(part[number] for part in state))
@@ -354,17 +357,47 @@ class Recurrent(nn.Module):
         return made.train(self.training)
 
 
+OWN_FROM = 256
+"""The hidden size from which on, on a CPU, our LSTM trains faster than torch's; see ``benchmarks/char_rnn.py``."""
+
+
 def _sequence(kind: CellKind, cell: Cell, x: Tensor, state: State) -> tuple[Tensor, State]:
     """All steps of one cell: (T, B, I) or integers (T, B) -> (T, B, H), and the state after the last."""
+    learns = torch.is_grad_enabled() and (x.requires_grad or cell.weight_hh.requires_grad)
+    ours = kind == "peephole" or (kind == "lstm" and learns and cell.hidden_size >= OWN_FROM)
+    if ours and x.device.type == "cpu" and not cell.layer_norm:
+        return _by_hand(cell, x, state)
     if kind in _FUSED and not cell.layer_norm:
-        if not x.is_floating_point():
-            x = F.one_hot(x, cell.input_size).to(cell.weight_ih.dtype)
-        weights = [cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh]
-        before = tuple(part[None].to(x.dtype) for part in state)
-        y, *ends = _FUSED[kind](x, before if kind == "lstm" else before[0], weights, True, 1, 0.0, False, False, False)
-        return y, tuple(end[0] for end in ends)
+        return _fused(kind, cell, x, state)
     projected, outputs = cell.project(x), []
     for now in projected:
         state = cell.combine(now, cell.recur(state[0]), state)
         outputs.append(state[0])
     return torch.stack(outputs), state
+
+
+def _fused(kind: CellKind, cell: Cell, x: Tensor, state: State) -> tuple[Tensor, State]:
+    """By the kernels of torch.nn.RNN, GRU and LSTM."""
+    if not x.is_floating_point():
+        x = F.one_hot(x, cell.input_size).to(cell.weight_ih.dtype)
+    weights = [cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh]
+    before = tuple(part[None].to(x.dtype) for part in state)
+    with warnings.catch_warnings():
+        # cuDNN copies weights that do not lie side by side, which costs little and would be said at every start.
+        warnings.filterwarnings("ignore", "RNN module weights are not part of single contiguous chunk")
+        y, *ends = _FUSED[kind](x, before if kind == "lstm" else before[0], weights, True, 1, 0.0, False, False, False)
+    return y, tuple(end[0] for end in ends)
+
+
+def _by_hand(cell: Cell, x: Tensor, state: State) -> tuple[Tensor, State]:
+    """By our own kernel."""
+    bias = cell.bias_ih + cell.bias_hh
+    if x.is_floating_point():
+        projected = F.linear(x, cell.weight_ih, bias)
+    else:
+        projected = F.embedding(x, (cell.weight_ih.t() + bias).contiguous())
+        if torch.is_autocast_enabled("cpu"):
+            projected = projected.to(torch.get_autocast_dtype("cpu"))
+    peephole = cell.peephole if isinstance(cell, PeepholeLSTMCell) else None
+    y, h, c = lstm_sequence(projected, cell.weight_hh, state[0], state[1], peephole)
+    return y, (h, c)
