@@ -18,7 +18,7 @@ STYLE = (
     ".heat{background:var(--sheet);border:1px solid var(--rule);border-radius:14px;padding:14px 18px;"
     "font:15px/1.9 ui-monospace,'SF Mono',Menlo,Consolas,'DejaVu Sans Mono',monospace;white-space:pre-wrap;"
     "overflow-wrap:anywhere;tab-size:4;margin:0 0 14px;color:var(--ink)}"
-    ".heat b{font-weight:inherit;border-radius:3px;padding:3px 0;cursor:default}"
+    ".heat b{font-weight:inherit;border-radius:1px;padding:3px 0;cursor:default}"
     ".heat b[title]:hover{outline:2px solid var(--accent)}"
     ".heat u{text-decoration:underline 2px var(--accent);text-underline-offset:5px}"
     ".heat .given{color:var(--soft)}"

@@ -35,13 +35,13 @@ class TuneEvaluationError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What abc2midi says of a tune.
+    """What abc2midi says of a tune, and how many of its bars are too long, or too short without reason.
 
     Attributes:
         notes: whether there is any to be played.
         errors: what it cannot read.
         warnings: what it reads but finds odd.
-        bars: bars whose notes are longer or shorter than their measure, of those that should fill it.
+        bars: of a wrong length, by our own reader: abc2midi takes a change of measure within a repeat for one.
     """
 
     notes: bool
@@ -204,8 +204,8 @@ def judge(abc: str) -> Verdict:
         midi = file.with_suffix(".mid").is_file()
     errors = [line.split(":", 1)[-1].strip() for line in said if line.startswith("Error")]
     warnings = [line.split(":", 1)[-1].strip() for line in said if line.startswith("Warning")]
-    bars = [one for one in warnings if "time units while the time signature" in one]
+    others = tuple(one for one in warnings if "time units while the time signature" not in one)
+    tune = parse_tune(abc)
     if ran.returncode:
         errors.append(f"abc2midi ended with status {ran.returncode}")
-    others = tuple(one for one in warnings if one not in bars)
-    return Verdict(midi and parse_tune(abc) is not None, tuple(errors), others, len(bars))
+    return Verdict(midi and tune is not None, tuple(errors), others, len(tune.wrong_bars()) if tune else 0)

@@ -190,7 +190,7 @@ class Tune:
             if bar.ends:
                 start, time = place + 1, 1
             place += 1
-        return order
+        return order if any(note.pitches for bar in order for note in bar.notes) else list(self.bars)
 
     def _within_endings(self) -> list[frozenset[int]]:
         within: list[frozenset[int]] = []
