@@ -175,6 +175,7 @@ def test_drawings_are_judged_by_another_network() -> None:
     assert wrong.confidence == pytest.approx(certain, abs=1e-4)  # as sure, of something else
     assert right.wanted == pytest.approx(certain, abs=1e-4)
     assert wrong.wanted < 0.01
+    assert (right.place, wrong.place) == (1, 2)
     assert right.margin == pytest.approx(0, abs=1e-4)
     assert [one.label for one in right.drawings] == ["red: red 100%", "green: green 100%", "blue: blue 100%", "relu1:1"]
     assert len(right.classes) == 3
@@ -373,7 +374,7 @@ def test_tables_are_aligned() -> None:
 
 
 def test_the_report_as_a_page_shows_what_is_drawn() -> None:
-    drawing = Drawing("class:<cat>", flat(0, 64), "cat", 0.5, 0.25, False)
+    drawing = Drawing("class:<cat>", flat(0, 64), "cat", 0.5, 0.25, 7)
     found = Evaluation("x.safetensors", "0" * 64, drawn={"bundled": Drawn((drawing, drawing))})
     found.scenes = {"bundled": Probed(Share(3, 4), 224, 10.0)}
     assert MEASURE.show is not None
@@ -385,6 +386,7 @@ def test_the_report_as_a_page_shows_what_is_drawn() -> None:
         "bundled_drawing_confidence": 0.5,
         "bundled_drawing_hits": 0.0,
         "bundled_drawing_wanted": 0.25,
+        "bundled_drawing_place": 7,
         "bundled_scenes": 0.75,
     }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import fmean, median, stdev
 
 import torch
 from PIL import Image
@@ -33,7 +33,7 @@ class Drawing:
         seen_as: the teacher's first choice.
         confidence: how sure of that the teacher is, 0 to 1.
         wanted: how sure the teacher is of the class that was to be drawn; None for a channel.
-        hit: whether that is its first choice.
+        place: of that class among the teacher's, 1 for its first choice; None for a channel.
     """
 
     objective: str
@@ -41,13 +41,14 @@ class Drawing:
     seen_as: str
     confidence: float
     wanted: float | None
-    hit: bool
+    place: int | None
 
     @property
     def label(self) -> str:
         """One line for below the picture: ``goldfish: goldfish 93 %``."""
-        drawn = self.objective.removeprefix("class:").replace("_", " ")
-        return f"{drawn}: {self.seen_as} {self.confidence:.0%}" if self.wanted is not None else drawn
+        if self.wanted is None:
+            return self.objective
+        return f"{self.objective.removeprefix('class:').replace('_', ' ')}: {self.seen_as} {self.confidence:.0%}"
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,12 @@ class Drawn:
     @property
     def hits(self) -> Share:
         """How often its first choice is the class that was to be drawn."""
-        return Share(sum(one.hit for one in self.classes), len(self.classes))
+        return Share(sum(one.place == 1 for one in self.classes), len(self.classes))
+
+    @property
+    def place(self) -> float:
+        """The median place of the class that was to be drawn among the teacher's; half of all classes is chance."""
+        return median(one.place for one in self.classes if one.place is not None)
 
 
 def chosen_classes(classes: Sequence[str], count: int) -> list[int]:
@@ -132,12 +138,11 @@ def _judged(
         first = int(row.argmax())
         seen_as = judge.classes[first].replace("_", " ")
         if not objective.startswith("class:"):
-            yield Drawing(objective, picture, seen_as, float(row[first]), None, False)
+            yield Drawing(objective, picture, seen_as, float(row[first]), None, None)
             continue
         number = int(objective.removeprefix("class:"))
-        yield Drawing(
-            f"class:{classes[number]}", picture, seen_as, float(row[first]), float(row[number]), first == number
-        )
+        place = 1 + int((row > row[number]).sum())
+        yield Drawing(f"class:{classes[number]}", picture, seen_as, float(row[first]), float(row[number]), place)
 
 
 def _presented(picture: Image.Image, judge: Classifier) -> Tensor:

@@ -101,7 +101,7 @@ class Evaluation:
             found |= {f"{name}_held_mb": cost.held_mb, f"{name}_peak_mb": cost.peak_mb}
         for name, drawn in self.drawn.items():
             found |= {f"{name}_drawing_confidence": drawn.confidence, f"{name}_drawing_hits": drawn.hits.value}
-            found |= {f"{name}_drawing_wanted": drawn.wanted}
+            found |= {f"{name}_drawing_wanted": drawn.wanted, f"{name}_drawing_place": drawn.place}
         found |= {f"{name}_scenes": probed.accuracy.value for name, probed in self.scenes.items()}
         for name, score in self.styles.items():
             found |= {f"{name}_style": score.style, f"{name}_content": score.content, f"{name}_grain": score.grain}
@@ -162,14 +162,16 @@ class Evaluation:
         count = len(next(iter(self.drawn.values())).classes)
         return Table(
             f"Drawings of {count} evenly spaced classes, {self.drawing_size} px, shown whole to MobileNet v2, resized "
-            f"to {TEACHER_SIZE} px: how sure it is of its first choice and of the class that was to be drawn.",
-            ("drawn with", "its first choice", "the class", "is its first choice"),
+            f"to {TEACHER_SIZE} px: how sure it is of its first choice, and of the class that was to be drawn; the "
+            "place of that class among all.",
+            ("drawn with", "sure of the first", "of the class", "is the first", "median place"),
             [
                 (
                     _title(name),
                     f"{drawn.confidence:.2f} ± {drawn.margin:.2f}",
                     f"{drawn.wanted:.2f}",
                     f"{drawn.hits.hits} of {drawn.hits.tries}",
+                    f"{drawn.place:g}",
                 )
                 for name, drawn in self.drawn.items()
             ],
