@@ -115,12 +115,9 @@ class ActionForm:
 
         parameters = [inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
         for widget in self.widgets:
-            first, *rest = [widget.field.name, *(f"{widget.field.name}_picture" for _ in widget.components[1:])]
-            optional = bool(rest) or not widget.field.required or parameters[-1].default is None
-            for name in (
-                first,
-                *rest,
-            ):  # gradio takes a component's own value for None, and asks for what has no default
+            for name in widget.names:  # gradio takes a component's own value for None, and asks for what has no default
+                needed = widget.field.required and (len(widget.names) == 1 or widget.second == "more")
+                optional = not needed or parameters[-1].default is None or name != widget.names[0]
                 default = None if optional else inspect.Parameter.empty
                 parameters.append(inspect.Parameter(name, parameters[0].kind, default=default))
         for _ in self._kinds():

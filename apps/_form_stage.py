@@ -8,7 +8,7 @@ from typing import Any
 from apps._app import Action
 from apps._form_gradio import gr
 from apps._jobs import line
-from apps._watch import View
+from apps._views import View
 
 AREAS = """element.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-area]");
@@ -34,6 +34,11 @@ class Stage:
             elem_classes="figure", label="Picture to click" if action.clicks else "Before and after", js_on_load=AREAS
         )
         self.areas = gr.State(())
+        self.several = gr.Gallery(
+            label="Results", show_label=False, columns=2, object_fit="contain", height="auto", interactive=False,
+            container=False, buttons=["download", "fullscreen"], elem_classes="several",
+            render=action.batch is not None and action.output == "image",
+        )  # fmt: skip
         self.text = gr.Textbox(
             label="Text", show_label=False, lines=18, max_lines=40, interactive=False, buttons=["copy"],
             elem_classes="written", visible=action.output == "text",
@@ -52,6 +57,8 @@ class Stage:
         }  # fmt: skip
         if action.output == "video":
             self.outputs["video"] = self.video
+        if action.batch is not None and action.output == "image":
+            self.outputs["several"] = self.several
         if action.clicks is not None:
             self.outputs["areas"] = self.areas
         if action.show is not None:
@@ -59,7 +66,7 @@ class Stage:
 
     def updates(self, view: View) -> dict[Any, Any]:
         """A view as changes of components."""
-        changed = {self.outputs[name]: value for name, value in view.items()}
+        changed = {self.outputs[name]: value for name, value in view.items() if name in self.outputs}
         if not self.text.visible and "text" in view:  # the sample of a model that learns to write
             changed[self.text] = gr.Textbox(view["text"], visible=True)
         return changed

@@ -22,6 +22,13 @@ class Widget:
     """The components' values to the field's; None for nothing given."""
     write: Callable[[Any], tuple[Any, ...]]
     """The field's value to the components'."""
+    second: str = "picture"
+    """What the second component is, for those who call the page from a program."""
+
+    @property
+    def names(self) -> list[str]:
+        """Of the components as parameters."""
+        return [self.field.name, *(f"{self.field.name}_{self.second}" for _ in self.components[1:])]
 
 
 def _same(value: Any) -> Any:
@@ -45,7 +52,7 @@ def build_widget(field: Description, *, batch: bool = False) -> Widget:
 
     Args:
         field: the description.
-        batch: whether its many files would be jobs of their own; a page takes one at a time.
+        batch: whether its many files are jobs of their own.
     """
     texts = {"label": field.title, "info": field.description or None}
     if field.file == "style":
@@ -53,7 +60,7 @@ def build_widget(field: Description, *, batch: bool = False) -> Widget:
     if field.file == "voice":
         return _voice(field)
     if field.file in {"picture", "mask"} and (batch or not field.many):
-        return _picture(field, batch=batch)
+        return _pictures(field) if batch else _picture(field)
     if field.file == "folder":
         return _single(field, gr.Textbox(**texts, value=_text(field.default)), lambda text: text or None, _text)
     if field.file is not None:
@@ -115,13 +122,33 @@ def _number(field: Description, texts: Mapping[str, Any]) -> Widget:
     )
 
 
-def _picture(field: Description, *, batch: bool) -> Widget:
+def _picture(field: Description) -> Widget:
+    return _single(field, _drop(field), lambda path: path or None, lambda _: None)
+
+
+def _pictures(field: Description) -> Widget:
+    """A picture to start with, and a place for more of them."""
+    first = _drop(field)
+    with gr.Accordion("Several at once", open=False, elem_classes="several-files"):
+        more = gr.File(
+            label="More of them", file_count="multiple", file_types=["image"], height=120, elem_classes="files"
+        )
+    return Widget(
+        field,
+        (first, more),
+        lambda path, paths: (*([path] if path else []), *(paths or ())) or None,
+        lambda _: (None, None),
+        "more",
+    )
+
+
+def _drop(field: Description) -> Any:
     picture = gr.Image(
         label=_title(field), type="filepath", sources=["upload", "clipboard"], height=210, buttons=[],
         placeholder=f"{field.title}\ndrop, paste or click", elem_classes=["picture", field.file or ""],
     )  # fmt: skip
     picture.preprocess = _path  # the file as it came: our own opening knows its dangers and tells them
-    return _single(field, picture, lambda path: ((path,) if batch else path) if path else None, lambda _: None)
+    return picture
 
 
 def _files(field: Description) -> Widget:
@@ -193,6 +220,7 @@ def _voice(field: Description) -> Widget:
         (bundled, own),
         lambda name, path: path or name or None,
         lambda value: (value if value in voice_titles() else "" if field.optional else default, None),
+        "file",
     )
 
 

@@ -122,8 +122,8 @@ def line(
     return f'<div class="status {state}" role="status" aria-live="{aloud}">{inside}</div>'
 
 
-def working(step: Step, pace: Pace, messages: tuple[str, ...] = ()) -> str:
-    """The status line of a job at a step."""
+def working(step: Step, pace: Pace, messages: tuple[str, ...] = (), lead: str = "") -> str:
+    """The status line of a job at a step; ``lead`` says which of several jobs it is."""
     pace.seen(step)
     if not step.done:
         parts = ["Getting ready"]
@@ -135,7 +135,7 @@ def working(step: Step, pace: Pace, messages: tuple[str, ...] = ()) -> str:
     if left is not None:
         parts.append(f"about {span(left)} left" if left >= 9.95 else "a few seconds left")
     parts += figures(step.metrics)
-    return line("working", parts, done=step.share, messages=messages)
+    return line("working", [lead, *parts] if lead else parts, done=step.share, messages=messages)
 
 
 def waiting(before: int) -> str:

@@ -5,24 +5,17 @@ from __future__ import annotations
 import contextlib
 import time
 import traceback
-import uuid
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from pathlib import Path
 from threading import Event
-from typing import Any, TypedDict
-
-from PIL import Image
 
 from apps import _app
-from apps._app import Action, Area, Saved, picture_of, text_of
-from apps._figures import pair, with_areas
-from apps._gallery import save_jpeg, served
-from apps._jobs import MACHINE, RUNNING, figures, line, waiting, working
-from apps._pace import Pace, span
-from apps._show import frame, page
+from apps._app import Action, Saved
+from apps._jobs import MACHINE, RUNNING, line, waiting, working
+from apps._pace import Pace
+from apps._views import View, preview_view, result_view, several_view
 from creative.progress import Step
-from creative.provenance import Provenance, read_provenance
-from creative.settings import Inputs, Settings, describe
+from creative.settings import Inputs, Settings
 
 PREVIEW_EVERY = 0.35
 """Seconds between two previews at least."""
@@ -31,30 +24,6 @@ TEXT_EVERY = 0.12
 PREVIEW_SHARE = 0.1
 """Of the time, at most, for previews: dear ones come less often."""
 STATUS_EVERY = 0.1
-OTHER_SHAPE = 0.05
-"""How much wider or narrower a result may be than the picture that went in to be compared with it."""
-
-
-class View(TypedDict, total=False):
-    """What changes on the page: HTML, files that the site may serve, texts. What is left out stays.
-
-    Attributes:
-        figure: the result picture as HTML, to compare or to click.
-        areas: what can be clicked of it.
-        shown: what the action shows of the result besides.
-        page: the file of the result as a page to look at.
-    """
-
-    status: str
-    preview: str
-    video: Any
-    figure: str
-    areas: Sequence[Area]
-    text: str
-    shown: str
-    download: str | None
-    page: str | None
-    made: dict[str, Any]
 
 
 class JobError(ValueError):
@@ -89,8 +58,9 @@ def watch(
     yield fresh
     try:
         inputs, settings = read()
-        every = TEXT_EVERY if action.output == "text" else PREVIEW_EVERY
-        engine = _app.perform(action, inputs, settings, out=None if action.place else output, suffix=suffix)
+        jobs = _jobs(action, inputs)
+        out = None if action.place else output
+        engine = _app.perform(action, jobs[0], settings, out=out, suffix=suffix)  # so that wrong input is told at once
         with contextlib.closing(engine), RUNNING.job(owner) as stop, MACHINE.place() as place:
             while place.before:
                 if stop.is_set():
@@ -98,11 +68,16 @@ def watch(
                     return
                 yield View(status=waiting(place.before))
                 time.sleep(0.25)
-            saved = yield from _follow(engine, stop, folder, every)
+            if len(jobs) == 1:
+                saved = yield from _follow(engine, stop, folder, action.output)
+            else:
+                engine.close()
+                yield from _each(action, jobs, settings, out, stop, folder)
+                return
         if saved is None:
             yield View(status=line("stopped", ["Stopped before there was anything to keep"]))
         else:
-            yield _result(action, saved, inputs, settings, folder)
+            yield result_view(action, saved, inputs, settings, folder)
     except (ValueError, OSError) as problem:
         yield View(status=line("failed", [str(problem)]))
         raise JobError(str(problem)) from None
@@ -113,12 +88,48 @@ def watch(
         raise JobError(sentence) from None
 
 
+def _jobs(action: Action, inputs: Inputs) -> list[Inputs]:
+    """One job's inputs for each file of the batch field."""
+    several = getattr(inputs, action.batch) if action.batch is not None else ()
+    return [inputs.changed(**{str(action.batch): (one,)}) for one in several] if len(several) > 1 else [inputs]
+
+
+def _each(
+    action: Action, jobs: list[Inputs], settings: Settings, out: Path | None, stop: Event, folder: Path
+) -> Generator[View, None, None]:
+    """One job after another; one that fails is told of and left."""
+    began = time.monotonic()
+    done: list[tuple[Inputs, Saved]] = []
+    wrong: list[str] = []
+    for number, inputs in enumerate(jobs, 1):
+        if stop.is_set():
+            break
+        try:
+            with contextlib.closing(_app.perform(action, inputs, settings, out=out)) as engine:
+                saved = yield from _follow(engine, stop, folder, action.output, f"{number} of {len(jobs)}")
+        except (ValueError, OSError) as problem:
+            wrong.append(str(problem))
+            continue
+        if saved is not None:
+            done.append((inputs, saved))
+    if done:
+        yield several_view(action, done, wrong, time.monotonic() - began, folder)
+    elif wrong:
+        raise ValueError(" ".join(wrong[:3]))
+    else:
+        yield View(status=line("stopped", ["Stopped before there was anything to keep"]))
+
+
 def _follow(
-    engine: Generator[Step, None, Saved], stop: Event, folder: Path, every: float
+    engine: Generator[Step, None, Saved], stop: Event, folder: Path, output: str, lead: str = ""
 ) -> Generator[View, None, Saved | None]:
-    """Pass the job's steps on to the page; returns what was saved, None where nothing was."""
+    """Pass the job's steps on to the page; returns what was saved, None where nothing was.
+
+    Args:
+        lead: which of several jobs it is.
+    """
     job, said, looked = Pace(), Pace(), Pace()
-    wait = every
+    wait = every = TEXT_EVERY if output == "text" else PREVIEW_EVERY
     messages: tuple[str, ...] = ()
     shown: list[Path] = []
     try:
@@ -126,10 +137,10 @@ def _follow(
             step = next(engine)
             if step.message:
                 messages = (*messages, step.message)[-4:]
-            status = working(step, job, messages)
+            status = working(step, job, messages, lead)
             if step.preview is not None and step.done and looked.due(wait):
                 began = time.monotonic()
-                view = _preview(step.preview(), shown, folder)
+                view = preview_view(step.preview(), shown, folder)
                 wait = max(every, (time.monotonic() - began) / PREVIEW_SHARE)
                 yield View(status=status, **view)
             elif said.due(STATUS_EVERY):
@@ -142,85 +153,4 @@ def _follow(
     finally:
         for path in shown[:-1]:
             path.unlink(missing_ok=True)
-    return None
-
-
-def _preview(preview: Any, shown: list[Path], folder: Path) -> View:
-    """A picture as a small file that the page may fetch, old ones forgotten; or a text."""
-    preview = picture_of(preview)
-    if not isinstance(preview, Image.Image):
-        return View(text=text_of(preview))
-    path = folder / "previews" / f"{uuid.uuid4().hex}.jpg"
-    shown.append(Path(save_jpeg(preview, path)))
-    if len(shown) > 4:
-        shown.pop(0).unlink(missing_ok=True)
-    return View(preview=str(path))
-
-
-def _result(action: Action, saved: Saved, inputs: Inputs, settings: Settings, folder: Path) -> View:
-    """What was saved, as a file that carries its provenance, and how it was made."""
-    parts = ["Done" if saved.complete else "Stopped; the last preview is kept", span(saved.seconds)]
-    parts += [*figures(saved.metrics), saved.path.name]
-    state = "done kept" if saved.complete else "stopped kept"
-    messages = saved.messages
-    made = read_provenance(saved.path) if saved.path.is_file() else None
-    view = View(made=made.model_dump(mode="json") if made else saved.settings.model_dump(mode="json"))
-    view["download"] = copy = served(saved.path, folder) if saved.path.is_file() else None
-    if action.output == "text":
-        view["text"] = text_of(saved.result)
-    elif action.output == "video" and copy is not None:
-        if saved.path.suffix.lower() == ".gif":  # which is a picture to a browser
-            view["preview"] = copy
-        else:
-            view["video"] = {"value": copy, "visible": True, "__type__": "update"}
-            state += " filmed"
-    elif action.output == "image" and copy is not None:
-        view["preview"] = copy
-        figure, areas = _figure(action, saved, inputs, settings, copy, folder)
-        view["figure"] = figure
-        if action.clicks is not None:
-            view["areas"] = areas
-            messages = (action.clicks.hint,) if areas else messages  # which says how to go on without a mouse
-        state += " figured" if figure else ""
-    if action.show is not None:
-        view["shown"] = frame(saved.shown)
-        view["page"] = _as_page(action, saved, made, folder) if made is not None and saved.shown else None
-        state += " showing" if saved.shown else ""
-    view["status"] = line(state, parts, messages=messages)
-    return view
-
-
-def _figure(
-    action: Action, saved: Saved, inputs: Inputs, settings: Settings, copy: str, folder: Path
-) -> tuple[str, Sequence[Area]]:
-    """The result picture as HTML with what can be clicked of it, or beside the picture that went in; or neither."""
-    if action.clicks is not None:
-        areas = action.clicks.areas(inputs, settings, saved.result) if saved.complete else ()
-        return (with_areas(copy, areas) if areas else ""), areas
-    before = _before(inputs, saved.path, folder)
-    return (pair(before, copy, saved.path) if before else ""), ()
-
-
-def _as_page(action: Action, saved: Saved, made: Provenance, folder: Path) -> str:
-    result = text_of(saved.result) if action.output == "text" else picture_of(saved.result)
-    path = folder / "pages" / uuid.uuid4().hex / saved.path.with_suffix(".html").name
-    path.parent.mkdir(parents=True)
-    path.write_text(page(action, result, made, saved.shown), encoding="utf-8")
-    return str(path)
-
-
-def _before(inputs: Inputs, result: Path, folder: Path) -> str | None:
-    """The picture that went in, at the size of the result and as any browser can show it; None for another shape."""
-    from creative.images import open_image, resize
-
-    for field in describe(type(inputs)):
-        given = getattr(inputs, field.name) if field.file == "picture" else None
-        given = given[0] if isinstance(given, tuple) and given else given
-        if given:
-            with Image.open(result) as image:
-                size = image.size
-            photo = open_image(given)
-            if abs(photo.width / photo.height / (size[0] / size[1]) - 1) > OTHER_SHAPE:
-                return None
-            return save_jpeg(resize(photo, size), folder / "before" / f"{uuid.uuid4().hex}.jpg")
     return None

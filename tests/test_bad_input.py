@@ -248,17 +248,17 @@ def test_a_time_budget_is_replayed(here: Creative) -> None:
 def form() -> Any:
     """The form that paints, as the page has it."""
     gr = pytest.importorskip("gradio")
-    from apps import _form, style_transfer
+    from apps import _form_action, style_transfer
 
     with gr.Blocks():
-        return _form._Form(style_transfer.APP.actions[0], Path("out"), "")
+        return _form_action.ActionForm(style_transfer.APP.actions[0], Path("out"), "")
 
 
 def filled(form: Any, **values: Any) -> list[Any]:
     """What the form's components hold where somebody has filled some of them."""
     held: list[Any] = []
     for widget in form.widgets:
-        names = [widget.field.name, *(f"{widget.field.name}_picture" for _ in widget.components[1:])]
+        names = widget.names
         held += [values.get(name, part.value) for name, part in zip(names, widget.components, strict=True)]
     return held
 

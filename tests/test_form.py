@@ -62,7 +62,7 @@ class EverySettings(Settings):
 
 FIELDS = {field.name: field for record in (EveryInputs, EverySettings) for field in describe(record)}
 WIDGETS = {
-    "photo": ["Image"], "others": ["File"], "mask": ["Image"], "style": ["Radio", "Image"],
+    "photo": ["Image", "File"], "others": ["File"], "mask": ["Image"], "style": ["Radio", "Image"],
     "styles": ["Dropdown", "File"], "book": ["File"], "weights": ["File"], "data": ["Textbox"], "few": ["Radio"],
     "many_choices": ["Dropdown"], "maybe": ["Radio"], "size": ["Number"], "strength": ["Slider"], "forced": ["Slider"],
     "typed": ["Number"], "open_end": ["Number"], "seconds": ["Textbox"], "flag": ["Checkbox"], "prompt": ["Textbox"],
@@ -146,10 +146,10 @@ def test_api_names_are_the_verbs_and_parameters_the_fields() -> None:
     assert endpoints(page) == ["dream", "sleep"]
     endpoint = page.get_api_info()["named_endpoints"]["/dream"]
     parameters = {part["parameter_name"]: part for part in endpoint["parameters"]}
-    assert set(parameters) == {*FIELDS, "style_picture", "styles_picture"}
+    assert set(parameters) == {*FIELDS, "photo_more", "style_picture", "styles_picture"}
     assert [name for name, part in parameters.items() if not part["parameter_has_default"]] == ["photo"]
     told = [part["label"] for part in endpoint["returns"]]
-    assert told == ["Status", "Picture", "Before and after", "Text", "Download", "How it was made"]
+    assert told == ["Status", "Picture", "Before and after", "Text", "Download", "How it was made", "Results"]
 
 
 def test_a_new_field_appears_by_itself() -> None:
@@ -307,6 +307,38 @@ def test_stop_ends_the_job_within_a_step_and_keeps_the_preview(tmp_path: Path, p
     assert "last preview is kept" in last["status"]
     assert Image.open(last["download"]).getpixel((3, 3)) == (255, 0, 0)
     assert len(MACHINE) == 0
+
+
+def test_several_photos_are_jobs_one_after_another(tmp_path: Path, photo: Path) -> None:
+    from apps._watch import watch
+    from creative.images import ImageError
+
+    other, broken = tmp_path / "other.png", tmp_path / "broken.png"
+    Image.new("RGB", (20, 10)).save(other)
+    broken.write_bytes(b"no")
+
+    def start(inputs: Any, settings: Any, device: str) -> Generator[Step, None, Image.Image]:
+        for done in range(4):
+            yield Step(done, 4, preview=lambda: Image.new("RGB", (20, 10), "red"))
+            time.sleep(0.002)
+        if inputs.photo[0] == broken:
+            raise ImageError("broken.png is <no> picture.")
+        return Image.new("RGB", (20, 10), "green")
+
+    action = Action("paint", "Paint", "Paints.", EveryInputs, EverySettings, start, batch="photo")
+    given = EveryInputs(photo=(photo, broken, other))
+    views = list(watch(action, lambda: (given, EverySettings()), tmp_path / "out", "me", tmp_path))
+    assert any("2 of 3" in view.get("status", "") for view in views)
+    last = views[-1]
+    assert [Path(path).name for path in last["several"]] == ["paint.png", "paint-2.png"]
+    assert "2 results" in last["status"]
+    assert "broken.png is &lt;no&gt; picture." in last["status"]
+    assert len(MACHINE) == 0
+    views_stopped = watch(action, lambda: (given, EverySettings(seed=1)), tmp_path / "out", "me", tmp_path)
+    while "several" not in (view := next(views_stopped)):
+        RUNNING.stop("me") if "preview" in view else None
+    assert [Path(path).name for path in view["several"]] == ["paint-stopped.png"]
+    assert "Stopped" in view["status"]
 
 
 def test_two_jobs_take_turns_from_any_thread(tmp_path: Path, photo: Path) -> None:
