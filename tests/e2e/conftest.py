@@ -51,7 +51,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         port = said.split("http://localhost:")[1].split()[0]
         yield Site(f"http://127.0.0.1:{port}", folder / "out")
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     assert not list((folder / "tmp").glob("creative-site-*")), "uploads were left behind"
     said = (folder / "log").read_text()
     refused = said.count("InvalidPathError: Cannot move")  # by gradio, of a file that nobody uploaded

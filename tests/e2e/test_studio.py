@@ -263,6 +263,15 @@ def test_a_text_grows_and_shows_more_of_itself_where_nothing_can_run(visit: Visi
     downloading.value.save_as(kept)
     assert kept.suffix == ".html"
     assert "How it was made" in kept.read_text()
+    page.reload()
+    page.locator(".results .thumbnail-item").first.click()
+    page.wait_for_selector(".facts")
+    assert page.locator(".chosen .written textarea").input_value() == whole
+    tab(page, "Echo")
+    page.locator("button.again").click()
+    page.wait_for_function(
+        "[...document.querySelectorAll('.form textarea')].some(box => box.value.startsWith('<b>{{so}}'))"
+    )
 
 
 def test_a_click_on_a_picture_starts_what_it_leads_to(visit: Visit, site: Site, photo: Path) -> None:
