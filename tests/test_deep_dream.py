@@ -361,10 +361,21 @@ def test_octaves_grow_by_the_ratio() -> None:
     assert dreamer.plan((400, 200)).octaves == ((100, 50), (200, 100), (400, 200))
 
 
-def test_a_small_picture_has_fewer_octaves_and_says_so() -> None:
-    steps = list(dream(photo(80, 60), DreamSettings(size=80, steps=1), device="cpu"))
-    assert steps[0].message is not None
-    assert "instead of" in steps[0].message
+def test_octaves_go_by_the_size_of_the_picture() -> None:
+    """What is dreamed is as large in the picture, whatever the size: the smallest octave stays the same."""
+    dreamer = load_dreamer(DreamSettings(), device="cpu")
+    coarsest = LOOKS[DreamSettings().look].coarsest
+    for size in (256, 512, 1024, 2048, 4096):
+        octaves = dreamer.plan((size, size * 3 // 4)).octaves
+        assert octaves[-1][0] == size
+        assert coarsest / 1.2 < octaves[0][0] < coarsest * 1.2
+    assert dreamer.plan((90, 60)).octaves == ((90, 60),)
+
+
+def test_a_narrow_picture_has_fewer_octaves_and_says_so() -> None:
+    step = next(dream(photo(600, 60), DreamSettings(size=600, steps=1), device="cpu"))
+    assert step.message is not None
+    assert "instead of" in step.message
 
 
 @pytest.mark.parametrize(

@@ -24,12 +24,14 @@ class Look:
     Attributes:
         layers: of the bundled network.
         depth: where it looks in other networks, from 0, the first layer, to 1, the last.
-        octaves, octave_ratio, steps, step_size, smoothing: see ``DreamSettings``.
+        coarsest: longest side in pixels of the smallest octave, by which larger pictures have more octaves: the same
+            things are seen as large in the picture, whatever its size.
+        octave_ratio, steps, step_size, smoothing: see ``DreamSettings``.
     """
 
     layers: tuple[str, ...]
     depth: float
-    octaves: int
+    coarsest: int
     octave_ratio: float
     steps: int
     step_size: float
@@ -37,12 +39,12 @@ class Look:
 
 
 LOOKS: dict[LookName, Look] = {
-    "creatures": Look(("relu5_2",), 1.0, 5, 1.4, 12, 0.018, 0.7),
-    "heads": Look(("relu5_1",), 0.85, 5, 1.4, 12, 0.018, 0.7),
-    "eyes": Look(("relu4_3",), 0.7, 5, 1.4, 10, 0.016, 0.7),
-    "swirls": Look(("relu4_1",), 0.55, 5, 1.4, 10, 0.011, 0.6),
-    "brushwork": Look(("relu3_3",), 0.4, 4, 1.4, 10, 0.008, 0.5),
-    "filigree": Look(("relu2_2",), 0.2, 4, 1.4, 8, 0.006, 0.3),
+    "creatures": Look(("relu5_2",), 1.0, 200, 1.4, 12, 0.018, 0.7),
+    "heads": Look(("relu5_1",), 0.85, 200, 1.4, 12, 0.018, 0.7),
+    "eyes": Look(("relu4_3",), 0.7, 200, 1.4, 10, 0.016, 0.7),
+    "swirls": Look(("relu4_1",), 0.55, 200, 1.4, 10, 0.011, 0.6),
+    "brushwork": Look(("relu3_3",), 0.4, 280, 1.4, 10, 0.008, 0.5),
+    "filigree": Look(("relu2_2",), 0.2, 280, 1.4, 8, 0.006, 0.3),
 }
 
 _WEIGHTS = Field(
@@ -114,7 +116,12 @@ class DreamSettings(Settings):
         "l2", title="Maximise", description="Mean square of what the layers see, or their mean", advanced=True
     )
     octaves: int | None = Field(
-        None, ge=1, le=20, title="Octaves", description="Sizes dreamed one after another, small to large", advanced=True
+        None,
+        ge=1,
+        le=20,
+        title="Octaves",
+        description="Sizes dreamed one after another, small to large; none: by the look and the size",
+        advanced=True,
     )
     octave_ratio: float | None = Field(
         None, ge=1.05, le=4, step=0.05, title="Octave ratio", description="From one octave's size to the next",
@@ -156,10 +163,10 @@ class DreamSettings(Settings):
         return layers
 
     def resolved(self) -> dict[str, Any]:
-        """All values with those left open filled in from the look."""
+        """All values with those left open filled in from the look, but for octaves, which go by the picture's size."""
         look = LOOKS[self.look]
         values = self.model_dump()
-        for name in ("octaves", "octave_ratio", "steps", "step_size", "smoothing"):
+        for name in ("octave_ratio", "steps", "step_size", "smoothing"):
             if values[name] is None:
                 values[name] = getattr(look, name)
         if not values["layers"] and self.subject is None:

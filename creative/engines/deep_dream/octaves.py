@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from creative.files import plain_name
 from creative.images import fit, resize, to_image, to_tensor, with_lightness
 from creative.models.classes import class_number
 from creative.models.features import Features, load_classifier, load_features
-from creative.options.deep_dream import DreamSettings, parse_layers
+from creative.options.deep_dream import LOOKS, DreamSettings, parse_layers
 from creative.progress import Step
 from creative.provenance import Provenance, describe_run
 
@@ -30,6 +31,7 @@ T = TypeVar("T")
 
 LEAST_SIDE = 48
 """Pixels that the shorter side of an octave has at least, if the look chooses how many octaves there are."""
+MOST_OCTAVES = 20
 WHOLE = 1_500_000
 """Pixels of a picture up to which its gradient is computed at once, if nobody says otherwise."""
 TILE = 512
@@ -127,14 +129,12 @@ class Dreamer:
         settings: DreamSettings,
         objective: Objective,
         *,
-        fixed_octaves: bool = True,
         weights_source: Mapping[str, str] | None = None,
     ) -> None:
         self.settings, self.objective = settings, objective
         self.features: Features = objective.features
         self.device = objective.device
         self.weights_source = weights_source
-        self._fixed_octaves = fixed_octaves
         self._balanced = False
 
     def plan(self, size: tuple[int, int], *, steps: int | None = None) -> Plan:
@@ -143,7 +143,8 @@ class Dreamer:
         Raises:
             DreamError: the smallest is smaller than the network can see.
         """
-        count, ratio = self.settings.octaves or 1, self.settings.octave_ratio or 1.4
+        ratio = self.settings.octave_ratio or 1.4
+        count = self.settings.octaves or self._octaves_by_look(max(size), ratio)
         sides = [fit(size, max(1, round(max(size) / ratio**k))) for k in reversed(range(count))]
         sides[-1] = size
         least = self.features.min_size
@@ -154,16 +155,21 @@ class Dreamer:
                 f"{self.features.network} up to {self.features.layers[-1]} needs at least {least} pixels a side, "
                 f"but the picture would have {shape}: choose a larger size or a shallower layer."
             )
-        if len(able) < count and self._fixed_octaves:
+        if len(able) < count and self.settings.octaves:
             raise DreamError(
                 f"The smallest of {count} octaves would have {sides[0][0]} × {sides[0][1]} pixels, fewer than the "
                 f"{least} a side that {self.features.network} up to {self.features.layers[-1]} needs: "
                 f"for {shape} take {len(able)} at most."
             )
-        if not self._fixed_octaves:
+        if not self.settings.octaves:
             able = [octave for octave in able if min(octave) >= LEAST_SIDE] or able[-1:]
-        message = None if len(able) == count else f"The picture is small: {len(able)} octaves instead of {count}."
+        message = None if len(able) == count else f"The picture is narrow: {len(able)} octaves instead of {count}."
         return Plan(tuple(able), self.settings.steps or 1 if steps is None else steps, message)
+
+    def _octaves_by_look(self, longest: int, ratio: float) -> int:
+        """As many as lead from the look's coarsest to the size of the result."""
+        steps = math.log(longest / LOOKS[self.settings.look].coarsest) / math.log(ratio)
+        return min(max(1, 1 + round(steps)), MOST_OCTAVES)
 
     def describe(self, action: str, plan: Plan, **inputs: Image.Image | Mapping[str, str] | None) -> Provenance:
         """What is written into a result of the plan."""
@@ -271,7 +277,6 @@ def load_dreamer(
     device: str | torch.device | None = None,
 ) -> Dreamer:
     """Load the network that the settings name; see ``dream``."""
-    fixed_octaves = settings.octaves is not None
     settings = settings.changed(**settings.resolved())
     where = choose_device(device or "auto")
     parts = parse_layers(settings.layers)
@@ -301,7 +306,7 @@ def load_dreamer(
         precision=fast_dtype(where) if settings.precision == "auto" else None,
     )
     source = {"file": plain_name(weights), "sha256": features.sha256} if weights is not None else None
-    return Dreamer(settings, objective, fixed_octaves=fixed_octaves, weights_source=source)
+    return Dreamer(settings, objective, weights_source=source)
 
 
 def _guide(guide: Image.Image, features: Features, device: torch.device) -> Tensor:
