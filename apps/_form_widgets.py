@@ -211,10 +211,11 @@ def _voice(field: Description) -> Widget:
     if field.optional:
         names.insert(0, ("None", ""))
     default = field.default or names[0][1]
-    bundled = gr.Dropdown(names, value=default, label=field.title, info="Or the file of a voice of your own, below")
-    own = gr.File(
-        label=f"{field.title} of your own, if any", file_types=[".safetensors"], height=90, elem_classes="files"
-    )
+    bundled = gr.Dropdown(names, value=default, label=field.title, info=field.description)
+    with gr.Accordion("A voice of your own", open=False, elem_classes="advanced"):
+        own = gr.File(
+            label="The file of a voice, if any", file_types=[".safetensors"], height=120, elem_classes="files"
+        )
     return Widget(
         field,
         (bundled, own),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from apps._app import Action, App
+from apps._texts import CONVERSATION, LETTER, PROGRAM, SCENE, SONNET
 from creative.options.char_rnn import (
     CharRNNSettings,
     EvaluateVoiceInputs,
@@ -24,35 +25,6 @@ from creative.options.writing import (
     WriteSettings,
 )
 from creative.progress import Step
-
-SONNET = """Shall I compare thee to a summer's day?
-Thou art more lovely and more temperate:
-Rough winds do shake the darling buds of May,
-And summer's lease hath all too short a date.
-"""
-LETTER = """Dear sir, the update of your router has failed. Restart the device, then press
-the button behind the antenna for ten seconds. Our helpdesk answers from 9 to 5.
-"""
-PLAY = """
-First Messenger:
-My lord, the wall is fall'n, and with it falls
-The city's heart. I saw the banners bend;
-I heard a voice cry out, "Hold fast the gate!"
-But none was left to hold it, or to hear.
-
-KING:
-How many live?
-
-First Messenger:
-So few, my gracious lord, that I can name them:
-Two brothers from the north, a smith, a boy
-(Who plays the drum, and plays it even now),
-And one old man that will not leave his door.
-
-QUEEN:
-Then send to them. Say, "Open us your hearts
-As once you opened us your city's gate."
-"""
 
 
 def _write(inputs: WriteInputs, settings: WriteSettings, device: str) -> Generator[Step, None, Any]:
@@ -133,11 +105,16 @@ def _texts(folder: Path) -> Mapping[str, Mapping[str, Any]]:
     return {
         "A sonnet": {"voice": "shakespeare", "text": SONNET},
         "A letter from the helpdesk": {"voice": "shakespeare", "text": LETTER},
+        "A program": {"voice": "c-source", "text": PROGRAM},
     }
 
 
 def _scenes(folder: Path) -> Mapping[str, Mapping[str, Any]]:
-    return {"A scene": {"voice": "shakespeare", "text": PLAY}}
+    return {
+        "A scene": {"voice": "shakespeare", "text": SCENE},
+        "A conversation": {"voice": "tolstoy", "text": CONVERSATION},
+        "A program": {"voice": "c-source", "text": PROGRAM},
+    }
 
 
 APP = App(

@@ -16,7 +16,7 @@ from apps._html import heat, heat_table, sign, table
 from apps._writing_html import show_score
 from creative.engines.char_rnn.scoring import Score, score_text
 from creative.engines.char_rnn.voices import Voice
-from creative.options.writing import ScoreSettings
+from creative.options.writing import ScoreInputs, ScoreSettings
 from creative.progress import run
 
 HOSTILE = """The <script>alert(1)</script> & "cat" <img src=x onerror='alert(2)'> {{x}} \x07\u202e"""
@@ -95,8 +95,6 @@ def test_what_cannot_be_read_is_refused_at_the_call(voice: Voice, tmp_path: Path
     with pytest.raises(ValueError, match="never seen 'é'"):
         score_text("é", ScoreSettings(unseen="refuse"), voice=voice)
     with pytest.raises(ValueError, match="give a file, or a text"):
-        from creative.options.writing import ScoreInputs
-
         ScoreInputs()
 
 

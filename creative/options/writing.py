@@ -29,7 +29,7 @@ Feature = Literal[
     "inside mathematics",
 ]
 
-_VOICE = Field("shakespeare", title="Voice", description="A bundled voice's name, or a voice's file")
+_VOICE = Field("shakespeare", title="Voice", description="Who writes or reads: a bundled voice, or a voice's file")
 _TRAINING_TEXT = Field(
     None,
     title="Training text",

@@ -8,7 +8,6 @@ of a real collection, so abc is never given to it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from fractions import Fraction
 from html import escape
@@ -54,7 +53,8 @@ def engrave(tune: Tune, *, width: int = 900) -> str:
     if not toolkit.loadData(to_mei(tune)) or toolkit.getPageCount() < 1:
         raise EngravingError("The tune cannot be drawn.")
     svg = str(toolkit.renderToSVG(1, False))
-    return re.sub(r'(<svg[^>]*?) color="black"', r"\1", svg[svg.index("<svg") :], count=1)
+    svg = svg[svg.index("<svg") :].replace(' color="black"', "")
+    return svg.replace("<svg ", '<svg fill="currentColor" ', 1)
 
 
 # MEI ----------------------------------------------------------------------------------------------------------------
