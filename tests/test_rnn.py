@@ -276,3 +276,21 @@ def test_what_torch_does_not_have_or_we_do_not_is_told() -> None:
 def test_the_config_survives_json() -> None:
     config = RecurrentConfig("gru", 3, 5, 2, True, 0.1, True)
     assert RecurrentConfig.from_json(config.to_json()) == config
+
+
+@pytest.mark.parametrize("layer_norm", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.usefixtures("_either_kernel")
+def test_under_autocast_it_learns_from_sequences_and_integers(kind: str, layer_norm: bool) -> None:
+    network = made(torch.float32, kind=kind, input_size=5, hidden_size=16, num_layers=2, layer_norm=layer_norm)
+    ids = torch.tensor([[0, 4, 2, 2], [1, 3, 0, 4]])
+    for x in (ids, F.one_hot(ids, 5).float()):
+        exact, _ = network(x)
+        with torch.autocast("cpu", torch.bfloat16):
+            y, state = network(x)
+            again, state = network(x, tuple(part.detach() for part in state))  # what it gives, it takes
+            single, _ = network.step(x[:, 0], state)
+        assert (y.float() - exact).abs().max() < 0.05
+        (again.float().sum() + single.float().sum()).backward()
+        assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in network.parameters())
+        network.zero_grad()
