@@ -52,7 +52,10 @@ class Past:
     def caption(self) -> str:
         """A few words: what was done to what, or in which style."""
         given = [source.file for sources in self.provenance.inputs.values() for source in sources if source.file]
-        return " · ".join(Path(name).stem.replace("-", " ").replace("_", " ") for name in given[:2]) or self.path.stem
+        words = [str(said).strip() for said in self.provenance.result.get("given", {}).values() if str(said).strip()]
+        names = [Path(name).stem.replace("-", " ").replace("_", " ") for name in given[:2]]
+        parts = names if len(names) > 1 else [*names, *(textwrap.shorten(said, 40) for said in words[:1])]
+        return " · ".join(parts) or self.path.stem
 
     def text(self) -> str:
         """What a text says, its beginning at least."""

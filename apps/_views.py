@@ -53,7 +53,7 @@ def preview_view(preview: Any, shown: list[Path], folder: Path) -> View:
         return View(text=text_of(preview))
     path = folder / "previews" / f"{uuid.uuid4().hex}.jpg"
     shown.append(Path(save_jpeg(preview, path)))
-    if len(shown) > 4:
+    if len(shown) > 12:  # a browser may lag behind
         shown.pop(0).unlink(missing_ok=True)
     return View(preview=str(path))
 

@@ -23,6 +23,7 @@ def test_texts_are_among_the_results_and_their_cards_show_their_beginning(tmp_pa
     (tmp_path / "notes.txt").write_text("somebody's own")
     past = {one.path.name: one for one in past_results(tmp_path)}
     assert {name: one.kind for name, one in past.items()} == {"tell.txt": "text", "page.html": "page"}
+    assert past["page.html"].caption == "b"
     assert past["tell.txt"].text() == told.result.text
     drawn = ET.parse(card(past["tell.txt"], tmp_path / "site"))
     assert "Жили <были>" in "".join(drawn.getroot().itertext())
