@@ -10,19 +10,16 @@ from torch import Tensor, nn
 from creative.blocks import rnn
 from creative.blocks.recurrence import lstm_sequence
 from creative.blocks.rnn import (
+    CELLS,
     Cell,
-    GRUCell,
-    LSTMCell,
     PeepholeLSTMCell,
     Recurrent,
     RecurrentConfig,
     RecurrentError,
-    RNNCell,
 )
 from creative.device import random_generator
 
 KINDS = ["rnn", "gru", "lstm", "peephole"]
-CELLS = {"rnn": RNNCell, "gru": GRUCell, "lstm": LSTMCell, "peephole": PeepholeLSTMCell}
 TORCH = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 TORCH_CELLS = {"rnn": nn.RNNCell, "gru": nn.GRUCell, "lstm": nn.LSTMCell}
 

@@ -261,7 +261,8 @@ _Product = Callable[[Tensor], Tensor]
 
 def _has_int8(device: torch.device) -> bool:
     engines = {"x86", "fbgemm"} & set(torch.backends.quantized.supported_engines)
-    return device.type == "cpu" and bool(engines) and hasattr(torch.ops.quantized, "linear_dynamic")
+    there = hasattr(torch, "quantize_per_channel") and hasattr(torch.ops.quantized, "linear_dynamic")
+    return device.type == "cpu" and bool(engines) and there
 
 
 def _product(weight: Tensor, bias: Tensor, precision: SamplerPrecision) -> _Product:
@@ -305,7 +306,7 @@ def draw(
     if temperature == 0:
         return logits.argmax(-1)
     if temperature != 1:
-        logits = logits / temperature
+        logits = (logits - logits.amax(-1, keepdim=True)) / temperature  # however small, the likeliest is 0
     if top_k is not None and top_k < logits.shape[-1]:
         logits = logits.masked_fill(logits < logits.topk(top_k).values[:, -1:], -torch.inf)
     if top_p is not None and top_p < 1:
