@@ -129,14 +129,14 @@ class EvaluateFeaturesSettings(Settings):
         512, ge=64, le=4096, title="Speed size", description="Side of the picture that speed is measured at, pixels"
     )
     repeats: int = Field(3, ge=1, le=100, title="Repeats", description="Of the time measurements; the fastest counts")
-    drawings: int = Field(16, ge=2, le=1000, title="Drawings", description="Classes that each network draws")
-    drawing_size: int = Field(144, ge=32, le=512, title="Drawing size", description="Of the drawings, pixels")
-    drawing_steps: int = Field(64, ge=1, le=10_000, title="Drawing steps", description="Of gradient ascent")
-    channels: int = Field(4, ge=0, le=24, title="Channels", description="Of each stage, drawn for the sheet")
-    scene_size: int = Field(224, ge=32, le=512, title="Scene size", description="Side of the scenes, pixels")
+    drawings: int = Field(12, ge=2, le=1000, title="Drawings", description="Classes that each network draws")
+    drawing_size: int = Field(128, ge=32, le=512, title="Drawing size", description="Of the drawings, pixels")
+    drawing_steps: int = Field(48, ge=1, le=10_000, title="Drawing steps", description="Of gradient ascent")
+    channels: int = Field(3, ge=0, le=24, title="Channels", description="Of each stage, drawn for the sheet")
+    scene_size: int = Field(160, ge=32, le=512, title="Scene size", description="Side of the scenes, pixels")
     paint_size: int = Field(256, ge=64, le=1024, title="Painting size", description="Of the painted photos, pixels")
     strengths: tuple[float, ...] = Field(
-        (0.4, 0.3),
+        (0.3,),
         title="Strengths",
         description="Further ones to paint at, to compare at equal content",
         max_length=8,
@@ -163,7 +163,7 @@ class EvaluateFeaturesSettings(Settings):
 
 
 class FeaturesSettings(TrainingSettings):
-    """How the feature network is trained: the defaults are the recipe of the bundled one."""
+    """How the feature network is trained: the defaults come near the recipe of the bundled one."""
 
     steps: int = Field(5200, ge=1, title="Steps", description="Training steps (updates of the weights) in all")
     batch_size: int = Field(32, ge=1, le=4096, title="Batch size", description="Pictures per step")
@@ -184,9 +184,9 @@ class FeaturesSettings(TrainingSettings):
         description="Processes that load data; 0 loads between the steps",
         advanced=True,
     )
-    crop: int = Field(128, ge=64, le=512, multiple_of=16, title="Crop", description="Side of the crops, pixels")
+    crop: int = Field(112, ge=64, le=512, multiple_of=16, title="Crop", description="Side of the crops, pixels")
     short_side: int = Field(
-        192, ge=64, le=1024, title="Short side", description="Of the decoded pictures, pixels", advanced=True
+        160, ge=64, le=1024, title="Short side", description="Of the decoded pictures, pixels", advanced=True
     )
     shares: tuple[float, ...] = Field(
         (),
@@ -195,7 +195,7 @@ class FeaturesSettings(TrainingSettings):
         advanced=True,
     )
     cutmix: float = Field(
-        0.3, ge=0, le=1, title="CutMix", description="Part of the crops that a piece of another is put into"
+        0.0, ge=0, le=1, title="CutMix", description="Part of the crops that a piece of another is put into"
     )
     frozen_stages: int = Field(
         0,
@@ -205,10 +205,10 @@ class FeaturesSettings(TrainingSettings):
         advanced=True,
     )
     logit_weight: float = Field(
-        0.3, ge=0, le=100, title="Logit weight", description="Of the classes' logits against the maps", advanced=True
+        0.0, ge=0, le=100, title="Logit weight", description="Of the classes' logits against the maps", advanced=True
     )
     class_weight: float = Field(
-        0.5,
+        0.1,
         ge=0,
         le=100,
         title="Class weight",

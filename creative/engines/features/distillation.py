@@ -58,7 +58,7 @@ def train_features(
 
     Args:
         data: folders; what is held out of them says ``creative.data.pictures.split_pictures``.
-        settings: of the training; None, the defaults, is the recipe of the bundled network.
+        settings: of the training; the defaults come nearest to how the bundled network was made (weights/features.md).
         folder: for checkpoints, metrics.csv and the decoded pictures; a run that was stopped goes on from there.
         teachers: weights files by the teacher's name; None finds them as ``load_features`` does.
         start_from: a finished network to go on from.
@@ -228,7 +228,7 @@ class Distillation(Task):
 
     def dataset(self) -> AugmentedPictures:
         """Random crops, uint8."""
-        return AugmentedPictures(self.packed, self.settings.crop, area=(0.25, 1.0))
+        return AugmentedPictures(self.packed, self.settings.crop)
 
     def draws(self, step: int, settings: TrainingSettings) -> Sequence[Draw]:
         """From all pictures in turn, or from each folder by its share."""
