@@ -40,15 +40,15 @@ class Stage:
             render=action.batch is not None and action.output == "image",
         )  # fmt: skip
         self.text = gr.Textbox(
-            label="Text", show_label=False, lines=18, max_lines=40, interactive=False, buttons=["copy"],
+            label="Text", show_label=False, lines=5, max_lines=40, interactive=False, buttons=["copy"],
             elem_classes="written", visible=action.output == "text",
         )  # fmt: skip
-        self.shown = gr.HTML(label="More of it", elem_classes="showing", render=action.show is not None)
         with gr.Row(elem_classes="keep"):
             self.download = gr.DownloadButton("Download", size="md", elem_classes="download")
             self.page = gr.DownloadButton(
                 "Download as a page", size="md", elem_classes="download page", render=action.show is not None
             )
+        self.shown = gr.HTML(label="More of it", elem_classes="showing", render=action.show is not None)
         with gr.Accordion("How it was made", open=False, elem_classes="made"):
             self.made = gr.JSON(label="How it was made", show_label=False, container=False, max_height=400)
         self.outputs: dict[str, Any] = {
