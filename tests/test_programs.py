@@ -254,7 +254,8 @@ def test_the_curriculum_steps_as_the_release_does() -> None:
     assert seen == [Level(1, 1), Level(2, 1), Level(1, 2), Level(2, 2)]
     # The measurement that called for more is remembered, so that five are there after four more.
     assert [curriculum.measured(0.1, 0.5) for _ in range(6)] == [False, False, False, False, True, False]
-    assert [curriculum.measured(0.1, 0.5 + 0.01 * n) for n in range(9)] == [False] * 9
+    assert [curriculum.measured(0.1, 0.51 + 0.01 * n) for n in range(9)] == [False] * 9
+    assert Curriculum("naive", Level(2, 2), _history=[1.0] * 5).measured(0.1, 1.0)  # it cannot get any better
 
 
 def test_a_curriculum_goes_on_from_its_state() -> None:

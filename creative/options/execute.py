@@ -24,7 +24,7 @@ class ExecuteInputs(Inputs):
     )
     text: str | None = Field(
         None,
-        title="Program",
+        title="Program text",
         description="The program itself; none at all: one is made up, of the length and nesting below",
         widget="prompt",
         max_length=10_000,

@@ -14,7 +14,7 @@ import torch
 from creative.data.draws import mixed_seed
 from creative.data.programs import EASIEST, Level, Program, encode, read_program, sample
 from creative.data.programs.batches import END, GO
-from creative.engines.learning_to_execute.answering import Digit, write_answer
+from creative.engines.learning_to_execute.answering import LONGEST, Digit, write_answer
 from creative.engines.learning_to_execute.evaluation import Accuracy
 from creative.engines.learning_to_execute.networks import ExecuteError, Trained, load_trained
 from creative.options.execute import ExecuteSettings
@@ -71,6 +71,11 @@ class Reading:
         return bool(self.digits) and self.digits[-1].character == END
 
     @property
+    def over(self) -> bool:
+        """Whether it has come to an end, or will not find one."""
+        return self.complete or len(self.digits) >= LONGEST
+
+    @property
     def answer(self) -> str:
         """What the network has written, as a number is read; a mark where more is to come."""
         found = "".join(digit.character for digit in self.shown)
@@ -93,6 +98,9 @@ class Reading:
         if self.complete:
             lines[1] += f"   ({100 * self.confidence:.0f} % sure)"
             lines.append(f"  Python:  {self.truth}   ({'right' if self.right else 'wrong'})")
+        elif self.over:
+            lines[1] += "   (it finds no end)"
+            lines.append(f"  Python:  {self.truth}   (wrong)")
         return "\n".join(lines)
 
 
@@ -120,7 +128,7 @@ class Executed:
     @property
     def score(self) -> tuple[int, int]:
         """How many answers are right, and of how many."""
-        done = [reading for reading in self.readings if reading.complete]
+        done = [reading for reading in self.readings if reading.over]
         return sum(reading.right for reading in done), len(done)
 
     @property

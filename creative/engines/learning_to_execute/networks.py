@@ -56,10 +56,11 @@ class Trained:
         """Of the layers that read."""
         return self.executor.config.hidden_size * self.executor.config.num_layers
 
-    def with_accuracy(self, table: Table) -> Trained:
-        """The same, with what was measured."""
+    def measured(self, table: Table, longest: int) -> Trained:
+        """The same, with what was measured at its end."""
         rows = [[*level, *found.counts()] for level, found in table.items()]
-        return replace(self, accuracy=table, about={**self.about, "accuracy": rows})
+        about = {**self.about, "accuracy": rows, "longest": longest}
+        return replace(self, accuracy=table, longest=longest, about=about)
 
 
 def load_trained(

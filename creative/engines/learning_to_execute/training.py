@@ -64,7 +64,9 @@ def _train(training: Generator[Step, None, Path], device: str) -> Generator[Step
     path = yield from training
     (trained,) = trained_from(path, device=device).values()
     table = yield from measure_levels(trained, levels_of(trained))
-    return save_networks(path, {trained.task: trained.with_accuracy(table)})
+    hardest = sample(range(10_000), lambda random: trained.level, task=trained.task)
+    longest = max(len(found.answer) for found in hardest)
+    return save_networks(path, {trained.task: trained.measured(table, longest)})
 
 
 class Rows(Dataset[int]):
@@ -92,7 +94,6 @@ class Execution(Task):
         nesting = settings.nesting if settings.task == "programs" else 1
         self.curriculum = Curriculum(settings.curriculum, Level(settings.length, nesting), settings.threshold)
         self.rate = 1.0
-        self.longest = 1
         self.shape = ExecutorConfig(
             hidden_size=settings.hidden_size,
             num_layers=settings.num_layers,
@@ -131,10 +132,7 @@ class Execution(Task):
     def make_up(self, seed: int, count: int, *, level: Level | None = None, part: str = "training") -> list[Sample]:
         """So many samples from a seed: at the curriculum's levels, or at one level."""
         hardness = self.curriculum.draw if level is None else lambda random: level
-        samples = sample(range(seed, seed + count), hardness, task=self.settings.task, part=part)
-        if part == "training":
-            self.longest = max(self.longest, *(len(found.answer) for found in samples))
-        return samples
+        return sample(range(seed, seed + count), hardness, task=self.settings.task, part=part)
 
     def check(self, step: int) -> None:
         """Before a step: is it time to get harder? Every process finds the same, as all have the same weights."""
@@ -189,12 +187,12 @@ class Execution(Task):
 
     def extra_state(self) -> dict[str, Any]:
         """Where the curriculum is."""
-        return {"curriculum": self.curriculum.state(), "rate": self.rate, "longest": self.longest}
+        return {"curriculum": self.curriculum.state(), "rate": self.rate}
 
     def load_extra_state(self, state: Mapping[str, Any]) -> None:
         """Go on from there."""
         self.curriculum.load_state(state["curriculum"])
-        self.rate, self.longest = state["rate"], state["longest"]
+        self.rate = state["rate"]
 
     def export(self, networks: Networks) -> dict[str, Tensor]:
         """Half precision, under the task's name."""
@@ -208,7 +206,6 @@ class Execution(Task):
             "writing": {name: getattr(self.writing, name) for name in Writing.__slots__},
             "characters": CHARACTERS,
             "level": list(self.curriculum.target),
-            "longest": self.longest,
         }
         return {"networks": {self.settings.task: about}}
 
