@@ -95,7 +95,7 @@ def _prompts(folder: Path) -> Mapping[str, Mapping[str, Any]]:
     return {
         "A king speaks": {"voice": "shakespeare", "prompt": "KING RICHARD III:\n"},
         "To Moscow": {"voice": "tolstoy", "prompt": "On the road to Moscow "},
-        "A jig": {"voice": "folk-tunes", "prompt": "X: 1\nT:The Neural Jig\nM:6/8\nL:1/8\nR:Jig\nK:G\n"},
+        "A jig": {"voice": "folk-tunes", "prompt": "X: 1\nT:The Neural Jig\nM:6/8\nK:G\n"},
         "A system call": {"voice": "c-source", "prompt": "int\nsys_sleepwalk(void)\n{\n"},
         "A lemma": {"voice": "latex", "prompt": "\\begin{lemma}\nLet $X$ be a "},
     }

@@ -32,11 +32,11 @@ def settings(**values: object) -> WriteSettings:
 
 def test_greedy_writing_is_that_of_a_plain_loop(voice: Voice) -> None:
     written = run(write("The c", settings(temperature=0), voice=voice))
-    ids = voice.vocabulary.encode("The c")
+    ids = voice.vocabulary.encode("\n\nThe c")
     for _ in range(60):
         logits, _ = voice.model(ids[None])
         ids = torch.cat([ids, logits[0, -1].argmax()[None]])
-    assert written.text == voice.vocabulary.decode(ids)
+    assert "\n\n" + written.text == voice.vocabulary.decode(ids)
     assert SAYING[5:40] in written.text  # it knows the saying by heart
 
 
@@ -58,7 +58,7 @@ def test_the_library_writes(tmp_path: Path) -> None:
 
 
 def test_characters_come_as_often_as_their_probabilities(voice: Voice) -> None:
-    chances = voice.model(voice.vocabulary.encode("The dog")[None])[0][0, -1].div(2.0).softmax(-1)
+    chances = voice.model(voice.vocabulary.encode("\n\nThe dog")[None])[0][0, -1].div(2.0).softmax(-1)
     kept = chances.sort(descending=True)
     count = int((kept.values.cumsum(0) < 0.8).sum()) + 1
     for top, allowed in (({}, chances > 0), ({"top_p": 0.8}, chances >= kept.values[count - 1])):
@@ -150,9 +150,8 @@ def test_streams_and_keeps_the_text_when_stopped(voice: Voice) -> None:
 
 
 def test_stop_keeps_the_text_on_disk(voice: Voice, tmp_path: Path) -> None:
-    from apps.char_rnn import APP
-
     from apps._app import perform
+    from apps.char_rnn import APP
 
     action = next(action for action in APP.actions if action.verb == "write")
     path = save_voice(tmp_path / "toy.safetensors")

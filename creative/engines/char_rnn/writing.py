@@ -109,7 +109,7 @@ def write(
     """Go on from a prompt in a voice; a Step for every few characters, whose preview is what there is so far.
 
     Args:
-        prompt: how the text begins; empty: as if a paragraph had just ended.
+        prompt: how the text begins; it is read as if a paragraph had just ended before it, as in ``score_text``.
         settings: length, temperature, seed, and so on.
         voice: a bundled voice's name, a voice's file, or one that was loaded.
         training_text: a file with what the voice has learned, so that copies are found to the letter.
@@ -211,7 +211,7 @@ def _writing(job: _Job, message: str | None) -> Generator[Step, None, Written]:
     generator = random_generator(settings.seed, job.device)
     model = job.voice.model
     state = None
-    begin = job.ids if len(job.ids) else before_everything(job.voice.vocabulary)
+    begin = torch.cat([before_everything(job.voice.vocabulary), job.ids])
     for chunk in begin.to(job.device).split(_CHUNK):
         with torch.inference_mode():
             logits, state = model(chunk[None], state)
