@@ -153,7 +153,7 @@ def test_measures_are_those_of_their_definitions() -> None:
     assert measure(Neuron("a", 2), maps) == map_[2, 2, 3]
     assert measure(Neuron("a", 2, 0, 1), maps) == map_[2, 4, 0]
     assert measure(Layer("a"), maps) == pytest.approx(float((map_**2).mean() / 2))
-    assert measure(Class("Great White"), maps, logits, ["tench", "great_white"]) == 2
+    assert measure(Class("Great White"), maps, logits, ["tench", "great_white"]) == 2 - 1.25
     along = (map_[1] * 3 - map_[4] * 4) / 5
     expected = (along * (along / map_.norm(dim=0)).clamp(min=0.1)).mean()
     assert measure(Direction("a", ((1, 3.0), (4, -4.0))), maps) == pytest.approx(float(expected), rel=1e-5)

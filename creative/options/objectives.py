@@ -130,7 +130,7 @@ class Direction(Objective):
 
 @dataclass(frozen=True)
 class Class(Objective):
-    """A class's logit, by the class's number or its name."""
+    """A class's logit, less the mean of all logits; the class by its number or its name."""
 
     name: str
 

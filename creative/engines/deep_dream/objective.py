@@ -37,7 +37,7 @@ class Objective:
     - half the square of the values (``l2``: what is seen already is seen more), or the values (``mean``);
     - with a guide, of the product with the guide's feature that fits the position best (google/deepdream);
 
-    and a class's logit.
+    and a class's logit, less the mean of all logits: what speaks for this class rather than for any.
 
     Args:
         features: a network cut after the last layer needed.
@@ -160,7 +160,8 @@ class Objective:
     def _logit(self, last: Tensor) -> Tensor:
         assert self.classifier is not None
         with autocast(self.device, self.precision):
-            return _wide(self.classifier.head(last)[0, self.subject])
+            logits = _wide(self.classifier.head(last)[0])
+        return logits[self.subject] - logits.mean()
 
     def _amount(self, seen: Tensor, index: int) -> Tensor:
         values = _wide(seen)

@@ -49,7 +49,7 @@ def measure(objective: Objective, maps: Maps, logits: Tensor | None = None, clas
             return _along(maps[layer], weights)
         case Class(name):
             assert logits is not None, "a class needs the logits"
-            return logits[class_number(classes, name)]
+            return logits[class_number(classes, name)] - logits.mean()  # what speaks for it rather than for any
         case Sum(a, b):
             return measure(a, maps, logits, classes) + measure(b, maps, logits, classes)
         case Product(a, b):
