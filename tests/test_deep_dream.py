@@ -218,7 +218,7 @@ def test_every_look_makes_its_network_see_more(look: Any) -> None:
         goal.gradient(to_tensor(image))
         values.append(goal.value)
     assert dreamed.size == begin.size
-    assert values[1] > 1.3 * values[0]
+    assert values[1] > values[0] + 0.3 * abs(values[0])
 
 
 @pytest.mark.parametrize(
@@ -249,13 +249,13 @@ def test_however_it_is_dreamed_the_objective_rises(changes: dict[str, Any]) -> N
 @pytest.mark.skipif(not SQUEEZENET.is_file(), reason="the weights in ../shared are missing")
 @pytest.mark.parametrize("look", LOOKS)
 def test_every_look_works_with_another_network(look: Any) -> None:
-    settings = quick(look=look, network="squeezenet1_0")
+    settings, begin = quick(look=look, network="squeezenet1_0", size=160, steps=4), photo(160, 120)
     goal = load_dreamer(settings, weights=SQUEEZENET, device="cpu").objective
     values = []
-    for image in (photo(), run(dream(photo(), settings, weights=SQUEEZENET, device="cpu"))):
+    for image in (begin, run(dream(begin, settings, weights=SQUEEZENET, device="cpu"))):
         goal.gradient(to_tensor(image))
         values.append(goal.value)
-    assert values[1] > 1.1 * values[0]
+    assert values[1] > values[0] + 0.1 * abs(values[0])
 
 
 def test_same_seed_same_bytes() -> None:
@@ -326,10 +326,11 @@ def test_subject_becomes_likelier() -> None:
     from creative.models.features import load_classifier
 
     network = load_classifier("bundled", device="cpu")
-    name = network.classes[100]
-    settings = quick(subject=name, steps=6)
+    settings = quick(subject="daisy", steps=6)
     dreamed = run(dream(photo(), settings, device="cpu"))
-    chances = [network(to_tensor(image)).softmax(1)[0, 100] for image in (photo(), dreamed)]
+    chances = [
+        network(to_tensor(image)).softmax(1)[0, class_number(network.classes, "daisy")] for image in (photo(), dreamed)
+    ]
     assert chances[1] > 10 * chances[0]
 
 

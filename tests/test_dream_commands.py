@@ -14,7 +14,7 @@ from creative.video import open_video, save_video
 
 av = pytest.importorskip("av", reason="the extra `video` is not installed")
 
-QUICK = ("--look", "filigree", "--size", "64", "--octaves", "1", "--steps", "1")
+QUICK = ("--look", "brushwork", "--size", "64", "--octaves", "1", "--steps", "1")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from creative.options.features import BUNDLED, LAYERS
 from creative.options.style_transfer import Network
 from creative.settings import Field, Inputs, MaskFile, PictureFile, Settings, VideoFile, WeightsFile
 
-LookName = Literal["eyes", "creatures", "heads", "swirls", "brushwork", "filigree"]
+LookName = Literal["creatures", "castles", "birds", "heads", "eyes", "swirls", "brushwork"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +22,11 @@ class Look:
     """A name for settings that go well together; whatever is set by itself goes before the look.
 
     Attributes:
-        layers: of the bundled network.
+        layers: of the bundled network; none where a subject is dreamed of.
         depth: where it looks in other networks, from 0, the first layer, to 1, the last.
         coarsest: longest side in pixels of the smallest octave, by which larger pictures have more octaves: the same
             things are seen as large in the picture, whatever its size.
-        octave_ratio, steps, step_size, smoothing: see ``DreamSettings``.
+        octave_ratio, steps, step_size, smoothing, subject: see ``DreamSettings``.
     """
 
     layers: tuple[str, ...]
@@ -36,15 +36,17 @@ class Look:
     steps: int
     step_size: float
     smoothing: float
+    subject: str | None = None
 
 
 LOOKS: dict[LookName, Look] = {
-    "creatures": Look(("relu5_2",), 1.0, 200, 1.4, 12, 0.018, 0.7),
-    "heads": Look(("relu5_1",), 0.85, 200, 1.4, 12, 0.018, 0.7),
-    "eyes": Look(("relu4_3",), 0.7, 200, 1.4, 10, 0.016, 0.7),
-    "swirls": Look(("relu4_1",), 0.55, 200, 1.4, 10, 0.011, 0.6),
-    "brushwork": Look(("relu3_3",), 0.4, 280, 1.4, 10, 0.008, 0.5),
-    "filigree": Look(("relu2_2",), 0.2, 280, 1.4, 8, 0.006, 0.3),
+    "creatures": Look(("relu5_2",), 1.0, 185, 1.4, 10, 0.014, 0.7),
+    "castles": Look((), 1.0, 185, 1.4, 10, 0.014, 0.8, "castle"),
+    "birds": Look((), 1.0, 185, 1.4, 10, 0.014, 0.8, "toucan"),
+    "heads": Look(("relu5_1",), 0.85, 130, 1.4, 12, 0.015, 0.7),
+    "eyes": Look(("relu4_3",), 0.7, 130, 1.4, 10, 0.014, 0.7),
+    "swirls": Look(("relu4_1",), 0.55, 185, 1.4, 10, 0.010, 0.6),
+    "brushwork": Look(("relu3_3",), 0.4, 185, 1.4, 10, 0.008, 0.5),
 }
 
 _WEIGHTS = Field(
@@ -88,7 +90,7 @@ class DreamVideoInputs(Inputs):
 class DreamSettings(Settings):
     """How to dream: a look, and whatever is to differ from it."""
 
-    look: LookName = Field("eyes", title="Look", description="What is seen in the picture")
+    look: LookName = Field("creatures", title="Look", description="What is seen in the picture")
     size: int = Field(768, ge=32, le=8192, title="Size", description="Longest side of the result, pixels")
     strength: float = Field(
         1.0, ge=0, le=3, step=0.05, title="Strength", description="How far each step goes; 1 is the look's own"
@@ -170,7 +172,7 @@ class DreamSettings(Settings):
             if values[name] is None:
                 values[name] = getattr(look, name)
         if not values["layers"] and self.subject is None:
-            values["layers"] = look_layers(self.look, self.network)
+            values["layers"], values["subject"] = look_layers(self.look, self.network), look.subject
         return values
 
 
@@ -260,8 +262,8 @@ def parse_layers(layers: Sequence[str]) -> tuple[Part, ...]:
 
 
 def look_layers(look: LookName, network: str) -> tuple[str, ...]:
-    """The layers that a look takes from a network."""
-    if network == BUNDLED:
+    """The layers that a look takes from a network; none if it has a subject instead."""
+    if network == BUNDLED or LOOKS[look].subject is not None:
         return LOOKS[look].layers
     names = [name for name in LAYERS[network] if not name.startswith(("pool", "conv", "norm"))]
     return (names[min(len(names) - 1, round(LOOKS[look].depth * (len(names) - 1)))],)
