@@ -40,7 +40,7 @@ class Stage:
             render=action.batch is not None and action.output == "image",
         )  # fmt: skip
         self.text = gr.Textbox(
-            label="Text", show_label=False, lines=5, max_lines=40, interactive=False, buttons=["copy"],
+            label="Text", show_label=False, placeholder=" ", lines=5, max_lines=40, interactive=False, buttons=["copy"],
             elem_classes="written", visible=action.output == "text",
         )  # fmt: skip
         with gr.Row(elem_classes="keep"):
