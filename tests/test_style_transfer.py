@@ -24,6 +24,7 @@ from creative.metrics import style_quality
 from creative.models.features import load_features, untrained_features
 from creative.options.style_transfer import StylizeSettings
 from creative.progress import Step, run
+from creative.style_presets import load_preset
 from creative.weights import bundled_folder
 
 pytestmark = pytest.mark.skipif(
@@ -127,6 +128,17 @@ def test_a_texture_has_no_photo_and_any_shape() -> None:
 def test_a_picture_in_its_own_style_stays_itself() -> None:
     made = run(stylize(photo(), photo(), quick(size=96)))
     assert difference(made, photo()) < 12
+
+
+def test_there_is_no_rim() -> None:
+    """Nothing of the photo says where its borders are, and nothing of the painting should."""
+    settings = StylizeSettings(size=192, iterations=(20,), scales=1, strength=1.0)
+    painted = run(stylize(Image.new("RGB", (192, 144), (120, 120, 120)), load_preset("the-scream"), settings))
+    levels = np.asarray(painted.convert("L"), float) / 255
+    y, x = np.mgrid[:144, :192]
+    depth = np.minimum(np.minimum(x, 191 - x), np.minimum(y, 143 - y))
+    rim, inside = levels[depth < 4].mean(), levels[(depth >= 12) & (depth < 36)].mean()
+    assert abs(rim - inside) < 0.06  # .11 with a frame of 8 pixels
 
 
 def test_colours_of_the_photo_are_kept() -> None:

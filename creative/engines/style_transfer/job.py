@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from creative.device import choose_device, fast_dtype
-from creative.engines.style_transfer.objective import Maps
+from creative.engines.style_transfer.objective import FRAME, Maps
 from creative.engines.style_transfer.optimizers import PAIRS
 from creative.engines.style_transfer.plan import Scale, fitting_tile, plan_scales
 from creative.images import fit
@@ -240,7 +240,8 @@ def _texture_size(settings: StylizeSettings) -> tuple[int, int]:
 def _tile(maps: Maps, scales: Sequence[Scale], settings: StylizeSettings) -> int:
     """The side of the tiles; 0 for none, as no size asked for needs them."""
     pixels = max(scale.pixels for scale in scales)
-    tile = settings.tile if settings.tile is not None else fitting_tile(maps, pixels, settings, PAIRS)
+    seen = max((scale.size[0] + 2 * FRAME) * (scale.size[1] + 2 * FRAME) for scale in scales)
+    tile = settings.tile if settings.tile is not None else fitting_tile(maps, seen, settings, PAIRS)
     tile = -(-tile // maps.multiple) * maps.multiple
     tile = tile if pixels > tile**2 else 0
     if tile and settings.style_loss == "sliced":

@@ -22,9 +22,9 @@ from creative.models.features import Features
 from creative.style_presets import PIXELS
 
 Seen = Moments | Tensor
-FRAME = 8
+FRAME = 24
 """Pixels of its own reflection around a picture: networks pad with zeros, and what they see there would come out as a
-coloured rim."""
+coloured rim. At 384 pixels the outermost four were lighter than those inside by .06 with 8, .03 with 16, 0 with 24."""
 NEARNESS = 0.1
 """Share of the style's own square in what a distance is measured by; see ``Objective._scales``."""
 
