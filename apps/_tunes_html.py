@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 MOST = 3
 """Tunes of one text that are drawn; each brings about three megabytes of sound."""
 
+STYLE = "<style>.tune svg .text{font-family:Georgia,'Times New Roman','Liberation Serif',serif}</style>"
+
 
 def show_tunes(text: str) -> str:
     """The tunes of a text drawn and to be played, each in a figure; nothing where there are none."""
@@ -19,7 +21,7 @@ def show_tunes(text: str) -> str:
 
     tunes = find_tunes(text, MOST + 1)
     more = f"<p class='soft'>The first {MOST} tunes are drawn.</p>" if len(tunes) > MOST else ""
-    return "".join(map(_figure, tunes[:MOST])) + more
+    return STYLE + "".join(map(_figure, tunes[:MOST])) + more if tunes else ""
 
 
 def _figure(tune: Tune) -> str:
