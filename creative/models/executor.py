@@ -22,10 +22,11 @@ from torch import Tensor, nn
 
 from creative.blocks.attention import Attention
 from creative.blocks.rnn import Recurrent, RecurrentConfig, State
-from creative.data.programs.batches import CHARACTERS, GO, NUM_ANSWER_CHARACTERS
 from creative.models.char_rnn import CharRNN, CharRNNConfig
 
-_GO = CHARACTERS.index(GO)
+NUM_CHARACTERS, NUM_ANSWER_CHARACTERS = 44, 14
+"""Of programs, and of answers, which come first among them; see ``creative.data.programs.CHARACTERS``."""
+_GO = 1  # what stands between program and answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ class PlainExecutor(Executor):
     def __init__(self, config: ExecutorConfig) -> None:
         super().__init__()
         self.config = config
-        shape = CharRNNConfig(len(CHARACTERS), config.hidden_size, config.num_layers, dropout=config.dropout)
+        shape = CharRNNConfig(NUM_CHARACTERS, config.hidden_size, config.num_layers, dropout=config.dropout)
         self.model = CharRNN(shape)
 
     def forward(self, programs: Tensor, lengths: Tensor, answers: Tensor) -> Tensor:
@@ -156,7 +157,7 @@ class Reader(nn.Module):
         super().__init__()
         directions = 2 if config.both_ways else 1
         width = config.hidden_size // directions
-        sizes = [len(CHARACTERS), *[config.hidden_size] * (config.num_layers - 1)]
+        sizes = [NUM_CHARACTERS, *[config.hidden_size] * (config.num_layers - 1)]
         self.dropout = config.dropout
 
         def stack() -> nn.ModuleList:

@@ -18,7 +18,6 @@ GO = "@"
 """What stands between program and answer."""
 CHARACTERS = PAD + GO + END + "0123456789-" + "+*=<>();: \nabcdefghijklnoprstx"
 """All that occurs; a character's number is its place. Answers are made of the first 14."""
-NUM_ANSWER_CHARACTERS = 14
 _NUMBERS = np.zeros(128, np.uint8)
 _NUMBERS[np.frombuffer(CHARACTERS.encode(), np.uint8)] = np.arange(len(CHARACTERS), dtype=np.uint8)
 
