@@ -92,13 +92,14 @@ def _show_inside(inside: Any) -> str:
 
 
 def _prompts(folder: Path) -> Mapping[str, Mapping[str, Any]]:
-    return {
-        "A king speaks": {"voice": "shakespeare", "prompt": "KING RICHARD III:\n"},
-        "To Moscow": {"voice": "tolstoy", "prompt": "On the road to Moscow "},
-        "A jig": {"voice": "folk-tunes", "prompt": "X: 1\nT:The Neural Jig\nM:6/8\nK:G\n"},
-        "A system call": {"voice": "c-source", "prompt": "int\nsys_sleepwalk(void)\n{\n"},
-        "A lemma": {"voice": "latex", "prompt": "\\begin{lemma}\nLet $X$ be a "},
+    prompts = {
+        "A king speaks": ("shakespeare", "KING RICHARD III:\n", ""),
+        "To Moscow": ("tolstoy", "On the road to Moscow ", ""),
+        "A jig": ("folk-tunes", "X: 1\nT:The Neural Jig\nM:6/8\nK:G\n", "\\n\\n"),
+        "A system call": ("c-source", "int\nsys_sleepwalk(void)\n{\n", ""),
+        "A lemma": ("latex", "\\begin{lemma}\nLet $X$ be a ", ""),
     }
+    return {title: {"voice": voice, "prompt": prompt, "stop": stop} for title, (voice, prompt, stop) in prompts.items()}
 
 
 def _texts(folder: Path) -> Mapping[str, Mapping[str, Any]]:

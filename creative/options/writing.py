@@ -57,7 +57,7 @@ class WriteSettings(Settings):
 
     length: int = Field(600, ge=1, le=1_000_000, title="Length", description="Characters to write", widget="number")
     temperature: float = Field(
-        0.8,
+        0.6,
         ge=0,
         le=5,
         step=0.05,
