@@ -59,5 +59,28 @@ chromium:
 dependents: .venv/installed
 	@$(BIN)/python -m apps._dependents "$(DATA)" $(ONLY)
 
+# One at a time: make voice-latex. What the flags mean says creative train char-rnn --help.
+voices: voice-shakespeare voice-tolstoy voice-folk-tunes voice-c-source voice-latex
+
+voice-shakespeare: TEXT = tinyshakespeare.txt
+voice-shakespeare: FIRST = --steps 9700 --batch-size 16 --dropout 0.4 --weight-drop 0.25
+voice-shakespeare: THEN = --steps 1100 --batch-size 16 --learning-rate 0.0015 --warmup 50 --dropout 0.2
+voice-tolstoy: TEXT = war_and_peace.txt
+voice-tolstoy: FIRST = --steps 3500 --batch-size 16 --hidden-size 240 --dropout 0.1
+voice-tolstoy: THEN = --steps 1200 --batch-size 16 --learning-rate 0.002 --warmup 50 --dropout 0.05
+voice-folk-tunes: TEXT = folk_tunes_abc.txt
+voice-folk-tunes: FIRST = --steps 2000 --hidden-size 240 --dropout 0.4 --weight-drop 0.2
+voice-folk-tunes: THEN = --steps 700 --batch-size 16 --learning-rate 0.002 --warmup 50 --dropout 0.15
+voice-c-source: TEXT = xv6_c_source.txt
+voice-c-source: FIRST = --steps 1800 --batch-size 16 --learning-rate 0.004 --hidden-size 240
+voice-latex: TEXT = algebraic_geometry_tex.txt
+voice-latex: FIRST = --steps 6000 --batch-size 16 --hidden-size 240 --dropout 0.1
+
+LEARN = OMP_NUM_THREADS=1 $(BIN)/creative train char-rnn $(TEXTS)/$(TEXT) --saved-as int8
+voice-%: .venv/installed
+	$(LEARN) $(FIRST) -o out/voices/$*
+	$(if $(THEN),$(LEARN) $(THEN) --start-from out/voices/$* -o out/voices/$*-then)
+	cp out/voices/$*$(if $(THEN),-then)/best.safetensors weights/voices/$*.safetensors
+
 clean:
 	rm -rf .venv build dist out
