@@ -10,14 +10,15 @@ from pathlib import Path
 import skimage.data
 from PIL import Image, ImageOps
 
-from creative import VisualizeSettings, run, save_image
+from creative import run, save_image
 from creative.engines.feature_visualization import draw, sheet
 from creative.images import to_tensor
 from creative.models.features import load_classifier
+from creative.options.feature_visualization import VisualizeSettings
 from creative.provenance import describe_run
 
 CELL = 112
-CLASSES = ("goldfish", "toucan", "tabby", "sports car", "castle", "strawberry", "alp", "coral reef")
+CLASSES = ("goldfish", "toucan", "tabby", "sports_car", "castle", "strawberry", "alp", "coral_reef")
 LAYERS = ("relu2_2", "relu3_3", "relu4_3", "relu5_2")
 PHOTOS = ("chelsea", "coffee", "rocket", "astronaut", "moon", "brick", "horse", "retina")
 
@@ -34,7 +35,7 @@ def main() -> None:
     settings = VisualizeSettings(objectives=tuple(objectives), size=144)
     drawn = run(draw(settings))
     pictures += drawn.pictures
-    labels += [objective.removeprefix("class:") for objective in objectives]
+    labels += [*(name.replace("_", " ") for name in CLASSES), *objectives[len(CLASSES) :]]
     whole = sheet([picture.resize((CELL, CELL), Image.Resampling.LANCZOS) for picture in pictures], labels, columns=8)
     whole.info["provenance"] = describe_run("features picture", settings, weights={"bundled": drawn.weights_sha256})
     print(save_image(whole, Path(__file__).parent / "features.jpg", quality=80))
