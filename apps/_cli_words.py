@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import itertools
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -41,6 +42,7 @@ def parse(verb: Verb, words: Sequence[str]) -> tuple[Any, Any, Options]:
     values = vars(found)
     values = {**values, **vars(values.pop("advanced")), **vars(values.pop("general"))}
     values |= _positional(verb, [*values.pop("words_without_flag", ()), *unknown])
+    _read_standard_input(verb, values)
     _check_given(verb, values)
     records: list[Any] = []
     for record in (verb.inputs, verb.settings, Options):
@@ -161,6 +163,17 @@ def _positional(verb: Verb, words: list[str]) -> dict[str, Any]:
     if rest := tuple(head[many:]):
         found[entries[many].name] = rest
     return found | dict(zip((entry.name for entry in after), tail, strict=False))
+
+
+def _read_standard_input(verb: Verb, values: dict[str, Any]) -> None:
+    """``-`` for a text file, where the inputs also take the ``text`` itself: what comes in on the standard input."""
+    for entry in describe(verb.inputs):
+        if entry.file == "text" and values.get(entry.name) == "-" and "text" in verb.inputs.model_fields:
+            values[entry.name] = None
+            try:
+                values["text"] = sys.stdin.read(1_000_000)
+            except UnicodeDecodeError as error:
+                raise UsageError(f"The standard input is not text in {error.encoding} (byte {error.start}).") from None
 
 
 def _check_given(verb: Verb, values: dict[str, Any]) -> None:

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from creative.engines.char_rnn.writing import write
     from creative.engines.deep_dream import dream, dream_video, dream_zoom
     from creative.engines.feature_visualization import visualize
+    from creative.engines.learning_to_execute import execute
     from creative.engines.look_inside import look_inside
     from creative.engines.style_transfer import stylize
     from creative.images import open_image, save_image
     from creative.options.deep_dream import DreamSettings, DreamVideoSettings, DreamZoomSettings
+    from creative.options.execute import ExecuteSettings
     from creative.options.style_transfer import StylizeSettings
     from creative.options.writing import NeuronsSettings, ScoreSettings, WriteSettings
     from creative.progress import Step, run
@@ -34,6 +36,7 @@ __all__ = [
     "DreamSettings",
     "DreamVideoSettings",
     "DreamZoomSettings",
+    "ExecuteSettings",
     "NeuronsSettings",
     "ScoreSettings",
     "Settings",
@@ -45,6 +48,7 @@ __all__ = [
     "dream",
     "dream_video",
     "dream_zoom",
+    "execute",
     "load_preset",
     "load_voice",
     "look_at_neurons",
@@ -62,6 +66,7 @@ _HOMES = {
     "DreamSettings": "creative.options.deep_dream",
     "DreamVideoSettings": "creative.options.deep_dream",
     "DreamZoomSettings": "creative.options.deep_dream",
+    "ExecuteSettings": "creative.options.execute",
     "NeuronsSettings": "creative.options.writing",
     "ScoreSettings": "creative.options.writing",
     "Settings": "creative.settings",
@@ -72,6 +77,7 @@ _HOMES = {
     "dream": "creative.engines.deep_dream",
     "dream_video": "creative.engines.deep_dream",
     "dream_zoom": "creative.engines.deep_dream",
+    "execute": "creative.engines.learning_to_execute",
     "load_preset": "creative.style_presets",
     "load_voice": "creative.engines.char_rnn.voices",
     "look_at_neurons": "creative.engines.char_rnn.neurons",

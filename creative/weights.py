@@ -114,6 +114,13 @@ REGISTRY: dict[str, Entry] = {
             source="bundled, trained by this project",
             network="bundled",
         ),
+        Entry(
+            name="execute",
+            file="execute.safetensors",
+            title="Small Python programs, and sums of long numbers",
+            licence="MIT",
+            source="bundled, trained by this project",
+        ),
         _voice("shakespeare", "Shakespeare's plays", "tinyshakespeare (public domain)"),
         _voice("tolstoy", "Tolstoy, War and Peace", "Project Gutenberg's text (public domain)"),
         _voice("folk-tunes", "Folk tunes in abc notation", "the Nottingham collection (GPL-3.0)"),

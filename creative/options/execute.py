@@ -125,8 +125,8 @@ class TrainExecuteSettings(TrainingSettings):
     curriculum: Strategy = Field(
         "combined", title="Curriculum", description="How length and nesting rise while it learns"
     )
-    steps: int = Field(20_000, ge=1, title="Steps", description="Training steps (updates of the weights) in all")
-    batch_size: int = Field(256, ge=1, le=65536, title="Batch size", description="Programs per step")
+    steps: int = Field(6000, ge=1, title="Steps", description="Training steps (updates of the weights) in all")
+    batch_size: int = Field(128, ge=1, le=65536, title="Batch size", description="Programs per step")
     learning_rate: float = Field(
         3e-3, gt=0, le=10, title="Learning rate", widget="number", description="Step size of the optimiser at its peak"
     )
@@ -135,7 +135,7 @@ class TrainExecuteSettings(TrainingSettings):
     )
     num_layers: int = Field(1, ge=1, le=8, title="Layers", description="Of the reader, one upon the other")
     num_heads: int = Field(
-        4, ge=0, le=64, title="Attention", description="Places of the program looked at for each digit; 0: no attention"
+        3, ge=0, le=64, title="Attention", description="Places of the program looked at for each digit; 0: no attention"
     )
     least_digit_first: bool = Field(
         True, title="Least digit first", description="The answer is written from its last digit on"
@@ -148,13 +148,13 @@ class TrainExecuteSettings(TrainingSettings):
         description="One half of the reader reads forwards, the other backwards; with attention only",
     )
     writer_size: int = Field(
-        192, ge=2, le=4096, title="Writer size", description="Of the layers that write, with attention", advanced=True
+        160, ge=2, le=4096, title="Writer size", description="Of the layers that write, with attention", advanced=True
     )
     writer_layers: int = Field(
         2, ge=1, le=8, title="Writer layers", description="Layers that write, with attention", advanced=True
     )
     thinking: int = Field(
-        0, ge=0, le=64, title="Thinking", description="Steps made before the first digit, with attention", advanced=True
+        2, ge=0, le=64, title="Thinking", description="Steps made before the first digit, with attention", advanced=True
     )
     dropout: float = Field(0.0, ge=0, lt=1, title="Dropout", description="Between layers, in training", advanced=True)
     reading: Literal["programs", "stream"] = Field(
@@ -171,10 +171,22 @@ class TrainExecuteSettings(TrainingSettings):
     )
     optimizer: Literal["adamw", "sgd"] = Field("adamw", title="Optimiser", description="How it learns", advanced=True)
     schedule: Schedule = Field(
-        "cosine", title="Schedule", description="How the learning rate falls to zero", advanced=True
+        "linear", title="Schedule", description="How the learning rate falls to zero", advanced=True
+    )
+    decay_from: float = Field(
+        0.5, ge=0, lt=1, title="Decay from", description="Part of the run before the rate falls", advanced=True
+    )
+    ema_decay: float = Field(
+        0.998,
+        ge=0,
+        lt=1,
+        title="Averaging",
+        widget="number",
+        description="Decay of the weights' running average, which is what is kept; 0 keeps the last weights",
+        advanced=True,
     )
     threshold: float = Field(
-        0.9, gt=0, le=1, title="Threshold", description="Accuracy at which it gets harder", advanced=True
+        0.85, gt=0, le=1, title="Threshold", description="Accuracy at which it gets harder", advanced=True
     )
     check_every: int = Field(
         64, ge=1, title="Check every", description="Steps between looks at whether it can get harder", advanced=True

@@ -1,0 +1,112 @@
+"""``creative execute`` and its page, with the bundled network."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+from test_cli import Creative, creative  # noqa: F401
+
+from apps._execute_html import show_executed
+from creative import run
+from creative.data.programs import Level
+from creative.engines.learning_to_execute import execute, load_trained
+from creative.options.execute import ExecuteSettings
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("a = 5\nprint(a + 3)\n"))
+
+
+def test_a_file_the_standard_input_and_a_text_are_the_same(
+    creative: Creative,  # noqa: F811
+    typed: None,
+) -> None:
+    Path("p.py").write_text("a = 5\nprint(a + 3)\n")
+    said = [
+        creative("execute", *words, "-o", f"{number}.txt")
+        for number, words in enumerate((["p.py"], ["-"], ["--text", "a=5\nprint((a+3))"]))
+    ]
+    assert [one.code for one in said] == [0, 0, 0], said
+    texts = [Path(f"{number}.txt").read_text() for number in range(3)]
+    assert texts[0] == texts[1] == texts[2]
+    assert "a=5;\nprint((a+3))\n  network: " in texts[0]
+    assert "Python:  8" in texts[0]
+
+
+def test_what_came_in_on_the_standard_input_is_replayed(
+    creative: Creative,  # noqa: F811
+    typed: None,
+) -> None:
+    assert creative("execute", "-", "-o", "a.txt").code == 0
+    said = creative("replay", "a.txt")
+    assert said.code == 0, said
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("print(7/2)", "Line 1: division is not in the language"),
+        ("a=1\nfor x in range(1000000):a+=1\nprint(a)", "Line 2: a loop of 1,000,000"),
+        ("", "is empty"),
+        ("print(٣)", "is not in the language"),
+    ],
+)
+def test_bad_programs_are_told_in_one_sentence(creative: Creative, text: str, sentence: str) -> None:  # noqa: F811
+    Path("p.py").write_text(text, encoding="utf-8")
+    said = creative("execute", "p.py")
+    assert said.code == 2
+    assert said.out == ""
+    assert len(said.err.splitlines()) == 1
+    assert sentence in said.err
+
+
+def test_two_programs_and_no_text_are_told(creative: Creative) -> None:  # noqa: F811
+    Path("p.py").write_text("print(1)")
+    assert "two programs" in creative("execute", "p.py", "--text", "print(1)").err
+    Path("p.py").write_bytes(b"print(1)\xff")
+    assert "p.py is not text in UTF-8 (byte 8)" in creative("execute", "p.py").err
+
+
+def test_the_report_of_a_made_up_program_is_json(creative: Creative) -> None:  # noqa: F811
+    said = creative("execute", "--length", "1", "--count", "3", "--json")
+    assert said.code == 0
+    assert json.loads(said.out)["metrics"]["programs"] == 3
+
+
+def test_the_page_marks_where_the_program_belongs() -> None:
+    shown = show_executed(run(execute("a=27\nprint((a-9))")))
+    assert shown.count(' here"') == 1
+    assert "&lt;" not in shown
+    assert "<script" not in shown
+    cell = re.search(r'<td class="[^"]*here"[^>]*>(\d+) %', shown)
+    assert cell is not None
+    measured = load_trained()["programs"].accuracy[Level(2, 1)].whole
+    assert int(cell[1]) == pytest.approx(100 * measured, abs=0.51)
+    outside = show_executed(run(execute("print(((1234567-2)-5))")))
+    assert ' here"' not in outside
+    assert "lies outside" in outside
+
+
+def test_the_page_escapes_and_counts() -> None:
+    shown = show_executed(run(execute("print((8 if 4<6 else 7))")))
+    assert "4&lt;6" in shown
+    many = run(execute(None, ExecuteSettings(count=7)))
+    shown = show_executed(many)
+    right, done = many.score
+    assert f"{right} of {done} right" in shown
+    assert "3 more programs" in shown
+
+
+def test_the_bundled_network_knows_something() -> None:
+    networks = load_trained()
+    assert set(networks) == {"programs", "addition"}
+    for trained in networks.values():
+        assert trained.accuracy
+        assert trained.accuracy[Level(1, 1)].whole > 0.5
+    right, done = run(execute(None, ExecuteSettings(length=1, count=40))).score
+    assert right > done / 2
