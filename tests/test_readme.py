@@ -32,6 +32,8 @@ def folder(tmp_path: Path, photo: Image.Image, painting: Image.Image) -> Path:
     small.thumbnail((96, 96))
     small.save(tmp_path / "photo.jpg")
     painting.save(tmp_path / "painting.jpg")
+    (tmp_path / "letter.txt").write_text('Dear friend,\n"How are you?" (We are well.)\n' * 200, encoding="utf-8")
+    (tmp_path / "program.py").write_text("print((12+3))\n", encoding="utf-8")
     return tmp_path
 
 
@@ -65,11 +67,18 @@ def test_commands_run(folder: Path) -> None:
         ],
         "visualize": ["--size", "48", "--steps", "2"],
         "inside": ["--size", "96", "--layers", "relu3_1", "--channels", "1"],
+        "write": ["--length", "40"],
+        "score": [],
+        "neurons": [],
+        "execute": [],
     }
     for verb, short in quick.items():
         for command in [line for line in commands(verb) if line[1] == verb]:
             done = call([sys.executable, "-m", "apps", *command[1:], *short], folder)
             assert done.returncode == 0, f"{command}: {done.stderr}"
+    for command in commands("train char-rnn"):
+        done = call([sys.executable, "-m", "apps", *[word if word != "200" else "2" for word in command[1:]]], folder)
+        assert done.returncode == 0, f"{command}: {done.stderr}"
     for command in commands("replay"):
         done = call([sys.executable, "-m", "apps", *command[1:]], folder)
         assert done.returncode == 0, done.stderr
@@ -78,10 +87,11 @@ def test_commands_run(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_python_runs(folder: Path) -> None:
-    paint, dream = blocks("python")
+    paint, dream, write = blocks("python")
     small = paint.replace('load_preset("starry-night"))', 'load_preset("starry-night"), StylizeSettings(size=96))')
     small += dream.replace('open_image("photo.jpg")', 'open_image("photo.jpg"), DreamSettings(size=96, steps=1)')
     assert small != paint + dream
+    small += write
     done = call([sys.executable, "-c", "from creative import DreamSettings, StylizeSettings\n" + small], folder)
     assert done.returncode == 0, done.stderr
     assert max(Image.open(folder / "painted.png").size) == max(Image.open(folder / "dreamed.png").size) == 96
