@@ -146,14 +146,18 @@ def with_measurements(card: str, report: str, sha256: str) -> str:
 # Pictures -----------------------------------------------------------------------------------------------------------
 
 
-def _picture(path: Path) -> Callable[[], dict[Path, str]]:
+def _pictures(*names: str) -> Callable[[], dict[Path, str]]:
     def made_with() -> dict[Path, str]:
-        from creative.provenance import read_provenance
-
-        made = read_provenance(path) if path.is_file() else None
-        return {path: made.weights.get("bundled", "unknown") if made else "unknown"}
+        return {EXAMPLES / name: _network_of(EXAMPLES / name) for name in names}
 
     return made_with
+
+
+def _network_of(picture: Path) -> str:
+    from creative.provenance import read_provenance
+
+    made = read_provenance(picture) if picture.is_file() else None
+    return made.weights.get("bundled", "unknown") if made else "unknown"
 
 
 def _by_script(name: str) -> Callable[[Path], Generator[Step, None, None]]:
@@ -168,8 +172,8 @@ def _by_script(name: str) -> Callable[[Path], Generator[Step, None, None]]:
 DEPENDENTS: tuple[Dependent, ...] = (
     Dependent("presets", _presets, _make_presets),
     Dependent("card", _card, _make_card),
-    Dependent("card-picture", _picture(EXAMPLES / "features.jpg"), _by_script("features_picture.py")),
-    Dependent("readme-picture", _picture(EXAMPLES / "painted.jpg"), _by_script("readme_picture.py")),
+    Dependent("card-picture", _pictures("features.jpg"), _by_script("features_picture.py")),
+    Dependent("readme-pictures", _pictures("painted.jpg", "dreamed.jpg"), _by_script("readme_pictures.py")),
 )
 
 

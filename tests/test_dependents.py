@@ -60,7 +60,7 @@ def test_what_is_out_of_date_is_made_anew(
 
 def test_a_picture_made_with_another_network_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "picture.jpg"
-    dependent = Dependent("picture", _dependents._picture(path), lambda data: iter(()))  # type: ignore[arg-type, return-value]
+    dependent = Dependent("picture", _dependents._pictures(str(path)), lambda data: iter(()))  # type: ignore[arg-type, return-value]
     assert dependent.stale() == [path]
     for sha256, stale in ((network(), []), ("0" * 64, [path])):
         picture = Image.new("RGB", (8, 8))

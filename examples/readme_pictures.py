@@ -1,0 +1,54 @@
+"""Make the README's pictures: photos of scikit-image's, three of them painted in four styles, two dreamed into.
+
+python examples/readme_pictures.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import skimage.data
+from PIL import Image, ImageOps
+
+from creative import DreamSettings, StylizeSettings, dream, load_preset, run, save_image, stylize
+from creative.provenance import describe_run
+from creative.settings import Settings
+
+HERE = Path(__file__).parent
+CELL, GAP = 288, 6
+PAINTED, STYLES = ("chelsea", "coffee", "astronaut"), ("starry-night", "the-scream", "great-wave", "woman-with-a-hat")
+DREAMED, LOOKS = ("hubble_deep_field", "astronaut"), ("castles", "birds", "heads", "swirls")
+
+
+def main() -> None:
+    settings = StylizeSettings(size=512)
+    rows = []
+    for name in PAINTED:
+        photo = sample(name)
+        rows.append([photo, *(run(stylize(photo, load_preset(style), settings)) for style in STYLES)])
+    print(save_sheet(rows, settings, HERE / "painted.jpg"))
+    rows = []
+    for name in DREAMED:
+        photo = ImageOps.fit(sample(name), (512, 512))
+        rows.append([photo, *(run(dream(photo, DreamSettings(look=look, size=512))) for look in LOOKS)])
+    print(save_sheet(rows, DreamSettings(size=512), HERE / "dreamed.jpg"))
+
+
+def sample(name: str) -> Image.Image:
+    return Image.fromarray(getattr(skimage.data, name)())
+
+
+def save_sheet(rows: Sequence[Sequence[Image.Image]], settings: Settings, path: Path) -> Path:
+    step = CELL + GAP
+    sheet = Image.new("RGB", (step * len(rows[0]) - GAP, step * len(rows) - GAP), "white")
+    for top, row in enumerate(rows):
+        for left, picture in enumerate(row):
+            sheet.paste(ImageOps.fit(picture, (CELL, CELL)), (left * step, top * step))
+    weights = rows[0][1].info["provenance"].weights
+    sheet.info["provenance"] = describe_run("readme picture", settings, weights=weights)
+    return save_image(sheet, path, quality=88)
+
+
+if __name__ == "__main__":
+    main()
