@@ -31,9 +31,13 @@ def open_with(visit: Visit, voice: Path, action: str, **options: Any) -> Any:
     tab(page, action)
     page.get_by_role("button", name="A voice of your own").locator("visible=true").click()
     own = page.locator(".block:visible").filter(has_text="The file of a voice").last
-    own.locator("input[type=file]").set_input_files(voice)
-    page.get_by_text("cat.safetensors").locator("visible=true").first.wait_for()
-    return page
+    for _ in range(10):  # a file that comes before the page listens to the box is lost
+        own.locator("input[type=file]").set_input_files(voice)
+        for _ in range(18):
+            if page.get_by_text("cat.safetensors").locator("visible=true").count():
+                return page
+            page.wait_for_timeout(500)
+    raise AssertionError("the voice's file does not get into the form")
 
 
 def text_of(page: Any) -> str:
