@@ -64,7 +64,7 @@ voices: voice-shakespeare voice-tolstoy voice-folk-tunes voice-c-source voice-la
 
 voice-shakespeare: TEXT = tinyshakespeare.txt
 voice-shakespeare: FIRST = --steps 9700 --batch-size 16 --dropout 0.4 --weight-drop 0.25
-voice-shakespeare: THEN = --steps 1100 --batch-size 16 --learning-rate 0.0015 --warmup 50 --dropout 0.2
+voice-shakespeare: THEN = --steps 4500 --batch-size 16 --learning-rate 0.002 --warmup 50 --weight-drop 0.15
 voice-tolstoy: TEXT = war_and_peace.txt
 voice-tolstoy: FIRST = --steps 3500 --batch-size 16 --hidden-size 240 --dropout 0.1
 voice-tolstoy: THEN = --steps 1200 --batch-size 16 --learning-rate 0.002 --warmup 50 --dropout 0.05

@@ -614,4 +614,4 @@ def test_bundled_voices_predict_as_their_cards_say(shared_data: Path, name: str,
     stated = float(card.split("nats per character | ")[1].split(" |")[0])
     assert found.surprise.nats == pytest.approx(stated, abs=2e-3)
     if name == "shakespeare":
-        assert found.surprise.nats < 1.4697  # nanoGPT's character model, of 10 million weights
+        assert found.surprise.nats <= 1.45  # nanoGPT reports 1.4697 of its character model of 10 million weights
