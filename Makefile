@@ -1,4 +1,4 @@
-# make demo    set everything up and paint a first picture
+# make demo    set everything up and try each app once
 # make test    set everything up, then lint, types and tests
 # make studio  open all apps in the browser
 # make dependents DATA=FOLDER     make anew what was made with another feature network: presets, model card, pictures

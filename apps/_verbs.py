@@ -82,7 +82,7 @@ def verbs() -> dict[str, Verb]:
     found = [_verb(app, action) for app in apps() for action in app.actions]
     found.sort(key=lambda verb: " " in verb.name)  # training and measuring come last
     found += [
-        Verb("demo", "More", "Paint a first picture, offline.", NoInputs, NoSettings, _demo),
+        Verb("demo", "More", "Try each app once, offline.", NoInputs, NoSettings, _demo),
         Verb("studio", "More", "Open all apps in the browser.", NoInputs, StudioSettings, _studio),
         Verb("weights", "More", "List weights and style presets; `weights get NAME` downloads.", WeightsInputs,
              NoSettings, _weights),

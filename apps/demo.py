@@ -6,6 +6,7 @@ A new app adds a row to JOBS.
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from apps import _results as results
-from apps import deep_dream, style_transfer
+from apps import char_rnn, deep_dream, learning_to_execute, style_transfer
 from apps._app import Action, App, perform
 from apps._samples import sample_photo, sample_titles
 from apps._terminal import Screen, Stopped, facts, follow
 from creative.options.deep_dream import DreamInputs, DreamSettings
+from creative.options.execute import ExecuteInputs, ExecuteSettings
 from creative.options.style_transfer import StylizeInputs, StylizeSettings
-from creative.settings import Inputs, Settings
+from creative.options.writing import WriteInputs, WriteSettings
+from creative.settings import Inputs, Settings, describe
 
 SIDE = 512
 FAVOURITES = ("starry-night", "great-wave", "the-great-wave", "wave", "the-scream", "scream")
@@ -76,8 +79,24 @@ JOBS = (
         verb="dream",
         inputs=_photo_to_dream_into,
         settings=DreamSettings(size=SIDE),
+        next=("creative dream YOUR_PHOTO.jpg --look swirls",),
+    ),
+    Job(
+        title="A scene in Shakespeare's voice",
+        app=char_rnn.APP,
+        verb="write",
+        inputs=lambda folder: WriteInputs(prompt="ROMEO:"),
+        settings=WriteSettings(length=300),
+        next=("creative write --voice folk-tunes",),
+    ),
+    Job(
+        title="A sum, added by a network that has learned how",
+        app=learning_to_execute.APP,
+        verb="execute",
+        inputs=lambda folder: ExecuteInputs(text="print((271828182+314159265))"),
+        settings=ExecuteSettings(),
         next=(
-            "creative dream YOUR_PHOTO.jpg --look swirls",
+            "creative execute --count 10",
             "creative studio                      (all of it in the browser)",
         ),
     ),
@@ -119,6 +138,8 @@ def demo(options: Any) -> int:
             raise
         reports.append(facts(saved))
         if not options.json_report:
+            if job.action.output == "text":
+                print(saved.path.read_text(encoding="utf-8").rstrip(), flush=True)
             print(saved.path, flush=True)
         screen.say(f"   done in {saved.seconds:.0f} s with {saved.peak_memory_mb:,.0f} MB at most")
         after += [line.format(result=saved.path, style=getattr(inputs, "style", "")) for line in job.next]
@@ -132,8 +153,14 @@ def demo(options: Any) -> int:
 
 
 def _words(inputs: Inputs) -> str:
-    values = inputs.model_dump(mode="json").values()
-    return " ".join(str(one) for value in values if value for one in (value if isinstance(value, list) else [value]))
+    words: list[str] = []
+    for entry in describe(type(inputs)):
+        value = getattr(inputs, entry.name)
+        if value == entry.default:
+            continue
+        words += [] if entry.required or entry.positional else [f"--{entry.name.replace('_', '-')}"]
+        words += [shlex.quote(str(one)) for one in (value if isinstance(value, tuple) else (value,))]
+    return " ".join(words)
 
 
 def _flags(settings: Settings) -> str:

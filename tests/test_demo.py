@@ -53,13 +53,20 @@ def test_without_presets_it_says_so(
 
 @pytest.mark.skipif(not list_presets(), reason="no style presets yet")
 def test_it_paints(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    quick = {"style": {"size": 64, "iterations": (1,)}, "dream": {"size": 64, "octaves": 1, "steps": 1}}
+    quick = {
+        "style": {"size": 64, "iterations": (1,)},
+        "dream": {"size": 64, "octaves": 1, "steps": 1},
+        "write": {"length": 30},
+        "execute": {},
+    }
     jobs = [dataclasses.replace(job, settings=job.settings.changed(**quick[job.verb])) for job in demo.JOBS]
     monkeypatch.setattr(demo, "JOBS", jobs)
     monkeypatch.chdir(tmp_path)
     assert main(["demo"]) == 0
     said = capsys.readouterr()
-    results = [Path(line) for line in said.out.splitlines()]
+    results = [Path(line) for line in said.out.splitlines() if line.startswith("out")]
+    assert "ROMEO:" in said.out
+    assert "585987447" in said.out
     assert len(results) == len(demo.JOBS)
     assert all(read_provenance(result) is not None for result in results)
     result = results[0]
