@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from creative.data.pictures import PackedPictures, centre_crops, imagenet_labels
+from creative.metrics import wilson_interval
 from creative.models.features import Classifier
 
 TEACHER_SIZE = 224
@@ -31,11 +32,7 @@ class Share:
     @property
     def interval(self) -> tuple[float, float]:
         """Where the true share lies with 95 % confidence."""
-        if not self.tries:
-            return math.nan, math.nan
-        z, n, p = 1.96, self.tries, self.value
-        middle, reach = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-        return max(0.0, (middle - reach) / (1 + z * z / n)), min(1.0, (middle + reach) / (1 + z * z / n))
+        return wilson_interval(self.hits, self.tries) if self.tries else (math.nan, math.nan)
 
     def __str__(self) -> str:
         low, high = self.interval
