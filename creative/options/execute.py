@@ -90,6 +90,7 @@ class TrainExecuteInputs(Inputs):
 PAPER: dict[str, Any] = {
     "length": 6,
     "nesting": 3,
+    "review": False,
     "hidden_size": 400,
     "num_layers": 2,
     "num_heads": 0,
@@ -124,6 +125,11 @@ class TrainExecuteSettings(TrainingSettings):
     nesting: int = Field(2, ge=1, le=8, title="Nesting", description="Most operations in a program")
     curriculum: Strategy = Field(
         "combined", title="Curriculum", description="How length and nesting rise while it learns"
+    )
+    review: bool = Field(
+        True,
+        title="Review",
+        description="Once the hardest programs are reached, programs of all lengths and nestings come in turn",
     )
     steps: int = Field(6000, ge=1, title="Steps", description="Training steps (updates of the weights) in all")
     batch_size: int = Field(128, ge=1, le=65536, title="Batch size", description="Programs per step")

@@ -19,6 +19,8 @@ class Level(NamedTuple):
 
 
 EASIEST = Level(1, 1)
+Hardness = Callable[[Random], Level]
+"""Draws a level; see ``Curriculum.draw``."""
 
 
 @dataclass
@@ -33,6 +35,8 @@ class Curriculum:
         target: the hardest level.
         threshold: the held-out accuracy above which it gets harder.
         patience: so many measurements without progress count as a stall, after which it gets harder too.
+        review: once the hardest level is reached, go through all levels in turn, a program each (and one as before):
+            numbers drawn one by one, as mix does, are hardly ever all short.
 
     Attributes:
         now: the present level.
@@ -42,6 +46,7 @@ class Curriculum:
     target: Level
     threshold: float = 0.95
     patience: int = 5
+    review: bool = False
     now: Level = EASIEST
     _history: list[float] = field(default_factory=list)
 
@@ -50,6 +55,17 @@ class Curriculum:
         if self.strategy == "mix" or (self.strategy == "combined" and random(5) == 1):
             return Level(random(self.target.length), random(self.target.nesting))
         return self.target if self.strategy == "baseline" else self.now
+
+    def hardness(self, number: int) -> Hardness:
+        """How the levels of the program of that number are drawn: ``draw``, or a level where all are gone through."""
+        if not self.review or self.now != self.target:
+            return self.draw
+        longest, deepest = self.target
+        place = number % (longest * deepest + 1)
+        if place == longest * deepest:
+            return self.draw
+        level = Level(1 + place % longest, 1 + place // longest)
+        return lambda random: level
 
     def measured(self, held_out: float, training: float) -> bool:
         """Take note of the accuracies, 0 to 1, at the present level; whether that calls for something harder.

@@ -8,14 +8,11 @@ end in "#" and programs in "@", here in a line feed and nothing.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
 from typing import NamedTuple
 
-from creative.data.programs.curriculum import Level, Random
+from creative.data.programs.curriculum import Hardness, Random
 from creative.data.programs.language import NAMES
 
-Hardness = Callable[[Random], Level]
-"""Draws a level; see ``Curriculum.draw``."""
 _POWERS = [10**length for length in range(19)]
 
 

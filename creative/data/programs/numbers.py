@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from creative.data.programs.curriculum import Random
-from creative.data.programs.generator import Hardness, Sample
+from creative.data.programs.curriculum import Hardness, Random
+from creative.data.programs.generator import Sample
 
 
 def addition(random: Random, hardness: Hardness) -> Sample:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from creative.data.programs.curriculum import Random
-from creative.data.programs.generator import Hardness, Sample, compose, split_of
+from creative.data.programs.curriculum import Hardness, Random
+from creative.data.programs.generator import Sample, compose, split_of
 from creative.data.programs.numbers import addition, memorisation
 
 TASKS: dict[str, Callable[[Random, Hardness], Sample]] = {
@@ -56,18 +56,27 @@ def splitmix(seeds: np.ndarray, count: int, start: int = 0) -> np.ndarray:
     return z ^ (z >> np.uint64(31))
 
 
-def sample(seeds: Sequence[int], hardness: Hardness, *, task: str = "programs", part: str = "training") -> list[Sample]:
+def sample(
+    seeds: Sequence[int],
+    hardness: Hardness | Sequence[Hardness],
+    *,
+    task: str = "programs",
+    part: str = "training",
+) -> list[Sample]:
     """A sample of each seed, from one part of all programs.
 
     Args:
         seeds: 0 ≤ seed < 2⁶³ each.
-        hardness: see ``Curriculum.draw``.
+        hardness: see ``Curriculum.draw``; one for all, or one for each.
         task: one of ``TASKS``.
         part: ``training``, or ``validation`` or ``test``, which hold other programs.
     """
     draw, tenths = TASKS[task], HELD_OUT[part]
     numbers = splitmix(np.array(seeds, np.uint64), _MANY).tolist()
-    return [_accepted(draw, Dice(seed, own), hardness, tenths) for seed, own in zip(seeds, numbers, strict=True)]
+    each = [hardness] * len(numbers) if callable(hardness) else hardness
+    return [
+        _accepted(draw, Dice(seed, own), level, tenths) for seed, own, level in zip(seeds, numbers, each, strict=True)
+    ]
 
 
 def _accepted(

@@ -92,7 +92,8 @@ class Execution(Task):
         self.settings = settings
         self.writing = Writing(settings.least_digit_first, settings.reversed_input, settings.doubled_input)
         nesting = settings.nesting if settings.task == "programs" else 1
-        self.curriculum = Curriculum(settings.curriculum, Level(settings.length, nesting), settings.threshold)
+        target = Level(settings.length, nesting)
+        self.curriculum = Curriculum(settings.curriculum, target, settings.threshold, review=settings.review)
         self.rate = 1.0
         self.shape = ExecutorConfig(
             hidden_size=settings.hidden_size,
@@ -131,8 +132,9 @@ class Execution(Task):
 
     def make_up(self, seed: int, count: int, *, level: Level | None = None, part: str = "training") -> list[Sample]:
         """So many samples from a seed: at the curriculum's levels, or at one level."""
-        hardness = self.curriculum.draw if level is None else lambda random: level
-        return sample(range(seed, seed + count), hardness, task=self.settings.task, part=part)
+        seeds = range(seed, seed + count)
+        hardness = map(self.curriculum.hardness, seeds) if level is None else [lambda random: level] * count
+        return sample(seeds, list(hardness), task=self.settings.task, part=part)
 
     def check(self, step: int) -> None:
         """Before a step: is it time to get harder? Every process finds the same, as all have the same weights."""
