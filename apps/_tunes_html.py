@@ -17,7 +17,7 @@ STYLE = "<style>.tune svg .text{font-family:Georgia,'Times New Roman','Liberatio
 
 def show_tunes(text: str) -> str:
     """The tunes of a text drawn and to be played, each in a figure; nothing where there are none."""
-    from creative.engines.char_rnn.tunes import find_tunes
+    from creative.engines.char_rnn.abc_notation import find_tunes
 
     tunes = find_tunes(text, MOST + 1)
     more = f"<p class='soft'>The first {MOST} tunes are drawn.</p>" if len(tunes) > MOST else ""

@@ -17,10 +17,11 @@ import numpy as np
 import pytest
 from toy_voice import toy_voice
 
+from creative.engines.char_rnn.abc_notation import find_tunes, parse_tune
 from creative.engines.char_rnn.engraving import can_engrave, engrave, note_values, to_mei
 from creative.engines.char_rnn.playing import RATE, chord_pitches, play
 from creative.engines.char_rnn.tune_evaluation import evaluate_tunes, judge
-from creative.engines.char_rnn.tunes import Tune, find_tunes, parse_tune
+from creative.engines.char_rnn.tunes import Tune
 from creative.options.writing import EvaluateTunesSettings
 from creative.progress import run
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from creative.engines.char_rnn.abc_notation import parse_tune
 from creative.engines.char_rnn.reading import text_parts
-from creative.engines.char_rnn.tunes import parse_tune
 from creative.engines.char_rnn.voices import Voice, load_voice
 from creative.engines.char_rnn.writing import write
 from creative.options.writing import EvaluateTunesSettings, WriteSettings
