@@ -42,7 +42,11 @@ class Attention(nn.Module):
         Returns:
             (B, U, query_size).
         """
-        means = self.weights(queries, memory, present).to(memory.dtype).flatten(1, 2) @ memory
+        return self.read(self.weights(queries, memory, present), memory)
+
+    def read(self, weights: Tensor, memory: Tensor) -> Tensor:
+        """What is found where the weights say: (B, U, heads, T), (B, T, memory_size) -> (B, U, query_size)."""
+        means = weights.to(memory.dtype).flatten(1, 2) @ memory
         return self.output(means.unflatten(1, (-1, self.num_heads)).flatten(2))
 
     def weights(self, queries: Tensor, memory: Tensor, present: Tensor) -> Tensor:
