@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -110,20 +110,29 @@ def _apart(tensors: Mapping[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor]
     return stored, same_as
 
 
-def load_checkpoint(path: str | os.PathLike[str], *, device: str | torch.device = "cpu") -> Checkpoint:
+def load_checkpoint(
+    path: str | os.PathLike[str], *, device: str | torch.device = "cpu", prefix: str = ""
+) -> Checkpoint:
     """Read a checkpoint's tensors and metadata.
+
+    Args:
+        path: the file.
+        device: where the tensors are to be.
+        prefix: read only the tensors whose names begin so; the names are then what comes after it.
 
     Raises:
         CheckpointError: there is no such file, or it is damaged, cut short or something else.
     """
     path = Path(path)
     header = _header(path)
-    tensors = _tensors(path, str(device))
-    for name, original in header["same_as"].items():
+    same_as = {name: original for name, original in header["same_as"].items() if name.startswith(prefix)}
+    tensors = _tensors(path, str(device), prefix, set(same_as.values()))
+    for name, original in same_as.items():
         if original not in tensors:
             raise CheckpointError(f"{path.name} is damaged: {name} stands for {original}, which is not there.")
         tensors[name] = tensors[original]
-    return Checkpoint(tensors, header["metadata"], path)
+    asked_for = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    return Checkpoint(asked_for, header["metadata"], path)
 
 
 def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -156,12 +165,14 @@ def _header(path: Path) -> dict[str, Any]:
     return {"metadata": metadata, "same_as": same_as}
 
 
-def _tensors(path: Path, device: str) -> dict[str, torch.Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+def _tensors(path: Path, device: str, prefix: str, others: Collection[str]) -> dict[str, torch.Tensor]:
+    """Those whose names begin with the prefix, and the others."""
+    from safetensors import SafetensorError, safe_open
 
     try:
-        return load_file(path, device=device)
+        with safe_open(path, "pt", device=device) as file:
+            names = [name for name in file.keys() if name.startswith(prefix) or name in others]  # noqa: SIM118
+            return {name: file.get_tensor(name) for name in names}
     except SafetensorError as error:
         raise CheckpointError(f"{path.name} is damaged or cut short ({error}).") from None
     except OSError as error:
