@@ -11,11 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from creative.blocks.normalisation import InstanceNorm2d
+
 Norm = Literal["batch", "instance", "none"]
 Activation = Literal["relu", "leaky_relu", "silu", "tanh", "none"]
 Padding = Literal["zeros", "reflect", "replicate"]
 
-_NORMS = {"batch": nn.BatchNorm2d, "instance": nn.InstanceNorm2d}
+_NORMS = {"batch": nn.BatchNorm2d, "instance": InstanceNorm2d}
 
 
 def activation_layer(name: Activation) -> nn.Module:

@@ -1,0 +1,97 @@
+"""Discriminators: pictures in, scores out; the higher, the more real. No sigmoid: the losses take scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from creative.blocks.cnn import Norm, activation_layer
+from creative.blocks.config import NetworkConfig
+from creative.blocks.normalisation import InstanceNorm2d
+
+
+@dataclass(frozen=True, slots=True)
+class PatchConfig(NetworkConfig):
+    """The shape of a ``PatchDiscriminator``.
+
+    Attributes:
+        width: channels of the first layer; they double with each halving, up to eight times as many.
+        num_layers: halvings; each score sees 16, 34, 70, 142 pixels a side for 1, 2, 3, 4.
+        norm: of all layers but the first and the last.
+        spectral_norm: see ``PatchDiscriminator``.
+        in_channels: 3 for pictures, 6 for pictures with what they were made from.
+        eps: see ``ResNetConfig``.
+    """
+
+    kind: ClassVar[str] = "patch"
+    width: int = 64
+    num_layers: int = 3
+    norm: Norm = "instance"
+    spectral_norm: bool = False
+    in_channels: int = 3
+    eps: float = 1e-3
+
+    def __post_init__(self) -> None:
+        self._at_least(1, "width", "num_layers", "in_channels")
+        self._one_of("norm", get_args(Norm))
+
+
+class PatchDiscriminator(nn.Module):
+    """Scores overlapping patches of a picture: (B, C, H, W) in [-1, 1] -> (B, 1, h, w).
+
+    Isola et al. (2016), Image-to-Image Translation with Conditional Adversarial Networks, arXiv:1611.07004. With
+    spectral normalisation each convolution's matrix has the largest singular value 1 (Miyato et al., 2018,
+    arXiv:1802.05957).
+
+    Example:
+        >>> discriminator = PatchDiscriminator(PatchConfig(width=32))
+        >>> discriminator(torch.zeros(1, 3, 128, 128)).shape
+        torch.Size([1, 1, 14, 14])
+    """
+
+    def __init__(self, config: PatchConfig = PatchConfig()) -> None:
+        super().__init__()
+        self.config = config
+        widths = [config.width * min(2**number, 8) for number in range(config.num_layers + 1)]
+        layers: list[nn.Module] = []
+        channels = config.in_channels
+        for number, width in enumerate(widths):
+            norm: Norm = config.norm if number else "none"
+            stride = 2 if number < config.num_layers else 1
+            layers += _layer(channels, width, stride=stride, norm=norm, spectral=config.spectral_norm, eps=config.eps)
+            channels = width
+        layers.append(_conv(channels, 1, spectral=config.spectral_norm))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """Scores (B, 1, h, w) of any value."""
+        return self.layers(picture.contiguous(memory_format=torch.channels_last))
+
+
+def _layer(
+    in_channels: int, out_channels: int, *, stride: int, norm: Norm, spectral: bool, eps: float, kernel_size: int = 4
+) -> list[nn.Module]:
+    conv = _conv(in_channels, out_channels, kernel_size, stride=stride, bias=norm == "none", spectral=spectral)
+    norms: dict[Norm, list[nn.Module]] = {
+        "instance": [InstanceNorm2d(out_channels, eps=eps, affine=True)],
+        "batch": [nn.BatchNorm2d(out_channels)],
+        "none": [],
+    }
+    return [conv, *norms[norm], activation_layer("leaky_relu")]
+
+
+def _conv(
+    in_channels: int,
+    out_channels: int,
+    kernel_size: int = 4,
+    *,
+    stride: int = 1,
+    bias: bool = True,
+    spectral: bool = False,
+) -> nn.Module:
+    conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding=kernel_size // 4, bias=bias)
+    return spectral_norm(conv) if spectral else conv

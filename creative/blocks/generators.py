@@ -1,0 +1,190 @@
+"""Generators: pictures to pictures (ResNet, U-Net), and noise to pictures (DCGAN).
+
+generator = ResNetGenerator(ResNetConfig(width=48, num_blocks=6))
+painted = generator(photo)                  # (B, 3, H, W) in [-1, 1] -> the same
+painted = generator.translate(photo)        # the same for pictures in [0, 1], without gradients
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from creative.blocks.cnn import ConvNormActivation, Downsample, Norm, ResidualBlock, Upsample
+from creative.blocks.config import GANError, NetworkConfig
+
+Upsampling = Literal["resize", "transposed"]
+
+
+@dataclass(frozen=True, slots=True)
+class ResNetConfig(NetworkConfig):
+    """The shape of a ``ResNetGenerator``.
+
+    Attributes:
+        width: channels at full size; 2 · width at half, 4 · width in the residual blocks at a quarter of the size.
+        num_blocks: residual blocks; Zhu et al. take 6 for 128 pixels and 9 for 256.
+        norm: of all layers but the last.
+        upsampling: ``resize``, then convolve, which leaves no checkerboard; or ``transposed`` convolutions, with zeros
+            around the maps wherever the size changes, which is the layout of published checkpoints.
+        residual: the output is the input plus what the network draws, which is nothing to begin with.
+        eps: added to each variance that instance normalisation divides by. With the usual 1e-5, gradients explode on
+            a flat picture.
+    """
+
+    kind: ClassVar[str] = "resnet"
+    width: int = 64
+    num_blocks: int = 9
+    norm: Norm = "instance"
+    upsampling: Upsampling = "resize"
+    residual: bool = False
+    eps: float = 1e-3
+
+    def __post_init__(self) -> None:
+        self._at_least(1, "width")
+        self._at_least(0, "num_blocks")
+        self._one_of("norm", get_args(Norm))
+        self._one_of("upsampling", get_args(Upsampling))
+        if not self.eps > 0:
+            raise GANError(f"eps is {self.eps}, but must be above 0.")
+
+
+class Generator(nn.Module, ABC):
+    """Pictures to pictures of the same size.
+
+    Attributes:
+        config: what it was made from.
+        min_size: the smallest side of a picture in pixels.
+    """
+
+    config: NetworkConfig
+    min_size: int
+
+    @abstractmethod
+    def forward(self, picture: Tensor) -> Tensor:
+        """(B, 3, H, W) in [-1, 1] -> the same shape and range.
+
+        Raises:
+            GANError: the picture is smaller than ``min_size``.
+        """
+
+    @torch.inference_mode()
+    def translate(self, picture: Tensor) -> Tensor:
+        """(B, 3, H, W) in [0, 1] -> the same shape and range, without gradients."""
+        return self(picture * 2 - 1).float().add_(1).div_(2).clamp_(0, 1)
+
+    def _check(self, picture: Tensor) -> None:
+        height, width = picture.shape[-2:]
+        if min(height, width) < self.min_size:
+            raise GANError(
+                f"This network needs at least {self.min_size} pixels a side, but the picture has {width}x{height}."
+            )
+
+
+class ResNetGenerator(Generator):
+    """Two halvings, residual blocks, two doublings; any size.
+
+    Zhu et al. (2017), Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks,
+    arXiv:1703.10593, after Johnson et al. (2016), Perceptual Losses for Real-Time Style Transfer, arXiv:1603.08155.
+    Differs from Zhu et al.: doublings are resizings followed by convolutions, and the rims of all maps are mirrored,
+    unless ``upsampling="transposed"``; no convolution before a normalisation has a bias.
+
+    Example:
+        >>> generator = ResNetGenerator(ResNetConfig(width=32, num_blocks=6))
+        >>> generator(torch.zeros(1, 3, 128, 100)).shape
+        torch.Size([1, 3, 128, 100])
+    """
+
+    config: ResNetConfig
+    min_size = 8
+
+    def __init__(self, config: ResNetConfig = ResNetConfig()) -> None:
+        super().__init__()
+        self.config = config
+        width, norm = config.width, config.norm
+        resize = config.upsampling == "resize"
+        around: Literal["reflect", "zeros"] = "reflect" if resize else "zeros"
+        up: type[nn.Module] = Upsample if resize else TransposedUpsample
+        self.stem = ConvNormActivation(3, width, 7, norm=norm, padding="reflect")
+        self.down = nn.Sequential(
+            Downsample(width, 2 * width, norm=norm, padding=around),
+            Downsample(2 * width, 4 * width, norm=norm, padding=around),
+        )
+        self.blocks = nn.Sequential(*(ResidualBlock(4 * width, norm=norm) for _ in range(config.num_blocks)))
+        self.up = nn.Sequential(up(4 * width, 2 * width, norm=norm), up(2 * width, width, norm=norm))
+        self.head = ConvNormActivation(width, 3, 7, norm="none", activation="none", padding="reflect")
+        if config.residual:
+            _start_at_zero(self.head.conv)
+        _set_eps(self, config.eps)
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """(B, 3, H, W) in [-1, 1] -> the same shape and range."""
+        self._check(picture)
+        drawn = self.head(self.up(self.blocks(self.down(self.stem(_fast_layout(picture))))))
+        drawn = drawn[..., : picture.shape[-2], : picture.shape[-1]]  # where a side is no multiple of 4
+        return bounded(picture + drawn) if self.config.residual else drawn.tanh()
+
+
+class TransposedUpsample(nn.Module):
+    """Twice the size by a transposed convolution; it leaves a checkerboard, but published weights are made for it."""
+
+    def __init__(self, in_channels: int, out_channels: int, *, kernel_size: int = 3, norm: Norm = "instance") -> None:
+        super().__init__()
+        self.conv = nn.ConvTranspose2d(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride=2,
+            padding=1,
+            output_padding=kernel_size % 2,
+            bias=norm == "none",
+        )
+        # The rest of a ConvNormActivation.
+        rest = ConvNormActivation(out_channels, out_channels, 1, norm=norm)
+        self.norm, self.activation = rest.norm, rest.activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in_channels, H, W) -> (B, out_channels, 2 H, 2 W)."""
+        return self.activation(self.norm(self.conv(x)))
+
+
+def bounded(picture: Tensor) -> Tensor:
+    """The picture cut off at -1 and 1, with a gradient wherever it can lead back inside.
+
+    The gradient of ``clamp`` is zero outside, where a network that has gone too far would learn nothing any more.
+    """
+    if not (torch.is_grad_enabled() and picture.requires_grad):
+        return picture.clamp(-1, 1)
+    return _Bounded.apply(picture)
+
+
+class _Bounded(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.clamp(-1, 1)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        further = ((x > 1) & (grad < 0)) | ((x < -1) & (grad > 0))  # one descends along minus the gradient
+        return grad.masked_fill(further, 0)
+
+
+def _start_at_zero(conv: nn.Conv2d) -> None:
+    nn.init.zeros_(conv.weight)
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+
+
+def _set_eps(network: nn.Module, eps: float) -> None:
+    for module in network.modules():
+        if isinstance(module, nn.InstanceNorm2d):
+            module.eps = eps
+
+
+def _fast_layout(picture: Tensor) -> Tensor:
+    return picture.contiguous(memory_format=torch.channels_last)
