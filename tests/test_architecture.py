@@ -25,6 +25,7 @@ FLOORS = [
         "checkpoint",
         "weights",
         "provenance",
+        "reel",
         "losses",
         "metrics",
         "blocks",

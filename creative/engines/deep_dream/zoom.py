@@ -12,10 +12,10 @@ from PIL import Image
 from torch import Tensor
 
 from creative.engines.deep_dream.octaves import Dreamer, Plan, load_dreamer
-from creative.engines.deep_dream.reel import Reel
 from creative.images import fit, resize, to_image, to_tensor
 from creative.options.deep_dream import DreamZoomSettings
 from creative.progress import Step
+from creative.reel import Reel
 
 Colours = tuple[Tensor, Tensor]
 STEADINESS = 0.9
