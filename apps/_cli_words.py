@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from apps._verbs import Options, UsageError, Verb
-from creative.settings import Description, Record, SettingsError, describe
+from creative.settings import NAMED, Description, Record, SettingsError, describe
 
 
 def parse(verb: Verb, words: Sequence[str]) -> tuple[Any, Any, Options]:
@@ -121,11 +121,11 @@ def metavar(entry: Description) -> str:
     """What stands for its value in help."""
     if entry.choices:
         return "{" + ",".join(map(str, entry.choices)) + "}"
-    kinds: dict[Any, str] = {int: "N", float: "X", Path: "FOLDER" if entry.file == "folder" else "FILE"}
+    kinds: dict[Any, str] = {int: "N", float: "X", Path: "FOLDER" if entry.file in {"folder", "pictures"} else "FILE"}
     if entry.name == "out":
         return "OUT"
-    if entry.file in {"style", "voice"}:
-        return entry.file.upper()
+    if entry.file is not None and entry.file in {"style", *NAMED}:
+        return "MODEL" if entry.file == "translator" else entry.file.upper()
     return kinds.get(entry.type, entry.name.upper().rsplit("_", 1)[-1].removesuffix("S") if entry.many else "TEXT")
 
 

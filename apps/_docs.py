@@ -48,7 +48,7 @@ def _values(entry: Description) -> str:
     if entry.choices:
         kind = ", ".join(map(str, entry.choices))
     elif entry.file is not None:
-        kind = {"style": "picture or preset", "voice": "voice", "any": "file"}.get(entry.file, entry.file)
+        kind = {"style": "picture or preset", "any": "file", "pictures": "folder or zip"}.get(entry.file, entry.file)
     else:
         kind = {bool: "yes or no", int: "whole number", float: "number"}.get(entry.type, "text")
     low, high = entry.minimum, entry.maximum

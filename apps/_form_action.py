@@ -11,11 +11,12 @@ from typing import Any, TypeAlias
 from apps._app import Action
 from apps._form_gradio import SITE, gr
 from apps._form_stage import Stage
-from apps._form_widgets import Widget, build_widget, preset_names, voice_titles
+from apps._form_widgets import Widget, build_widget, preset_names
 from apps._gallery import Past, thumbnail
 from apps._jobs import RUNNING
 from apps._watch import JobError, watch
-from creative.settings import Record, describe
+from creative.provenance import Source
+from creative.settings import NAMED, Record, describe
 
 Updates: TypeAlias = dict[Any, Any]
 
@@ -151,10 +152,11 @@ class ActionForm:
             recorded = past.provenance.settings.get(widget.field.name)
             if widget in self.settings and widget.field.name in past.provenance.settings:
                 values += widget.write(recorded)
-            elif widget.field.file in {"style", "voice"} and not widget.field.many:
-                names = [Path(source.file).stem for source in past.provenance.inputs.get(widget.field.name, [])]
-                known = bool(names) and names[0] in [*preset_names(), *voice_titles()]
-                values += widget.write(names[0]) if known else [gr.skip() for _ in widget.components]
+            elif widget.field.file in {"style", *NAMED} and not widget.field.many:
+                name = next(
+                    (_name(widget.field.file, one) for one in past.provenance.inputs.get(widget.field.name, [])), None
+                )
+                values += widget.write(name) if name else [gr.skip() for _ in widget.components]
             elif widget.field.file is None:
                 values += widget.write(
                     past.provenance.result.get("given", {}).get(widget.field.name, widget.field.default)
@@ -162,3 +164,11 @@ class ActionForm:
             else:
                 values += [gr.skip() for _ in widget.components]
         return values
+
+
+def _name(kind: str, source: Source) -> str | None:
+    """Under which a style or a trained network is here."""
+    from creative.weights import name_of
+
+    stem = Path(source.file).stem
+    return name_of(kind, source.sha256) if kind in NAMED else stem if stem in preset_names() else None

@@ -11,6 +11,7 @@ from apps._form_action import ActionForm, Updates
 from apps._form_gradio import SITE, gr
 from apps._gallery import Past, card, facts, past_results, served
 from apps._show import frame_of
+from creative.settings import NAMED
 
 
 def build_gallery(page: gr.Blocks, output: Path, forms: Sequence[ActionForm] = ()) -> None:
@@ -77,7 +78,7 @@ def build_gallery(page: gr.Blocks, output: Path, forms: Sequence[ActionForm] = (
                 if past is not None and form is fitting
                 else [gr.skip() for w in form.widgets for _ in w.components]
             )
-        files_missing = any(w.field.file not in {None, "style", "voice"} for w in fitting.inputs) if fitting else False
+        files_missing = any(w.field.file not in {None, "style", *NAMED} for w in fitting.inputs) if fitting else False
         more = "give it its files and start" if files_missing else "start when you like"
         gr.Info(f"The settings are in the form again; {more}.", title="Taken over")
         return values

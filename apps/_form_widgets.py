@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from apps._form_gradio import gr
-from creative.settings import Description
+from creative.settings import NAMED, Description
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ def build_widget(field: Description, *, batch: bool = False) -> Widget:
     texts = {"label": field.title, "info": field.description or None}
     if field.file == "style":
         return _styles(field) if field.many else _style(field)
-    if field.file == "voice":
-        return _voice(field)
+    if field.file in NAMED:
+        return _named(field)
     if field.file in {"picture", "mask"} and (batch or not field.many):
         return _pictures(field) if batch else _picture(field)
     if field.file == "folder":
@@ -205,22 +205,28 @@ def _styles(field: Description) -> Widget:
     )
 
 
-def _voice(field: Description) -> Widget:
-    """Bundled voices by name, and the file of a voice of one's own, which counts where there is one."""
-    names = [(title, name) for name, title in voice_titles().items()]
+def _named(field: Description) -> Widget:
+    """Trained networks by name, and the file of one of one's own, which counts where there is one."""
+    kind = str(field.file)
+    titles = trained_titles(kind)
+    choices = [(title, name) for name, title in titles.items()]
     if field.optional:
-        names.insert(0, ("None", ""))
-    default = field.default or names[0][1]
-    bundled = gr.Dropdown(names, value=default, label=field.title, info=field.description)
-    with gr.Accordion("A voice of your own", open=False, elem_classes="advanced"):
+        choices.insert(0, ("None", ""))
+    default = field.default or (choices[0][1] if choices else None)
+    known = gr.Dropdown(
+        choices, value=default if field.optional or default in titles else None, label=field.title,
+        info=field.description, elem_classes=[kind],
+    )  # fmt: skip
+    with gr.Accordion(f"A {kind} of your own", open=False, elem_classes="advanced"):
         own = gr.File(
-            label="The file of a voice, if any", file_types=[".safetensors"], height=120, elem_classes="files"
-        )
+            label=f"The file of a {kind}, if any", height=120, elem_classes="files",
+            file_types=[".safetensors", *([".pth"] if kind == "translator" else [])],
+        )  # fmt: skip
     return Widget(
         field,
-        (bundled, own),
+        (known, own),
         lambda name, path: path or name or None,
-        lambda value: (value if value in voice_titles() else "" if field.optional else default, None),
+        lambda value: (value if value in trained_titles(kind) else "" if field.optional else default, None),
         "file",
     )
 
@@ -268,8 +274,9 @@ def preset_names() -> list[str]:
     return list(list_presets())
 
 
-def voice_titles() -> dict[str, str]:
-    """What each bundled voice has learned, by its name."""
-    from creative.weights import entry, list_voices
+def trained_titles(kind: str) -> dict[str, str]:
+    """What each trained network that can be given by name is, by its name; only those that are here."""
+    from creative.weights import REGISTRY, list_trained, locate
 
-    return {name: entry(name).title.removeprefix("A voice: ") for name in list_voices()}
+    names = [name for name in list_trained(kind) if name not in REGISTRY or locate(name) is not None]
+    return {name: REGISTRY[name].title.removeprefix("A voice: ") if name in REGISTRY else name for name in names}

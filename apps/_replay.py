@@ -21,7 +21,7 @@ from creative.provenance import (
     read_provenance,
     sidecar_path,
 )
-from creative.settings import Description, Inputs, Settings, SettingsError, describe
+from creative.settings import NAMED, Description, Inputs, Settings, SettingsError, describe
 
 
 class ReplayError(ValueError):
@@ -124,13 +124,12 @@ def _found(entry: Description, source: Source, file: Path, given: Sequence[Path]
         for name in list_presets():
             if name == Path(source.file).stem and file_sha256(find_preset(name)) == source.sha256:
                 return name
-    if entry.file == "voice":
-        from creative.files import file_sha256
-        from creative.weights import find_voice, list_voices
+    if entry.file in NAMED:
+        from creative.weights import name_of
 
-        for name in list_voices():
-            if name == Path(source.file).stem and file_sha256(find_voice(name)) == source.sha256:
-                return name
+        known = name_of(str(entry.file), source.sha256)
+        if known is not None:
+            return known
     try:
         return str(find_input(source, file, given))
     except ProvenanceError as error:

@@ -15,7 +15,7 @@ from typing import Any
 from apps._app import Action
 from creative.files import check_writable, explain, file_sha256, replacing
 from creative.provenance import Provenance, ProvenanceError, Source, read_provenance, sidecar_path, write_sidecar
-from creative.settings import Inputs, Settings, SettingsError, describe
+from creative.settings import NAMED, Inputs, Settings, SettingsError, describe
 
 OUT = Path("out")
 """Where results go unless somebody says otherwise."""
@@ -50,10 +50,10 @@ def files(inputs: Inputs, *, folders: str | None = None) -> dict[str, list[Path]
 
 
 def _named(value: Any, kind: str) -> Path:
-    if kind == "voice":
-        from creative.weights import find_voice
+    if kind in NAMED:
+        from creative.weights import find_trained
 
-        return find_voice(value)
+        return find_trained(kind, value)
     return _style(value) if kind == "style" else _file(Path(value), kind)
 
 

@@ -23,7 +23,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
 Widget = Literal["auto", "prompt", "seed", "slider", "number"]
-FileKind = Literal["picture", "mask", "style", "video", "text", "voice", "weights", "folder", "any"]
+FileKind = Literal[
+    "picture", "mask", "style", "video", "text", "voice", "translator", "weights", "folder", "pictures", "any"
+]
+NAMED: frozenset[str] = frozenset({"voice", "translator"})
+"""Kinds of file that are trained networks, and may be given by a name; see ``creative.weights.list_trained``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +43,14 @@ VideoFile = Annotated[Path, FileOf("video")]
 TextFile = Annotated[Path, FileOf("text")]
 WeightsFile = Annotated[Path, FileOf("weights")]
 Folder = Annotated[Path, FileOf("folder")]
+Pictures = Annotated[Path, FileOf("pictures")]
+"""A folder of pictures, or a zip of them."""
 StyleName = Annotated[str, FileOf("style")]
 """A picture's path or the name of a style preset."""
 VoiceName = Annotated[str, FileOf("voice")]
 """A voice's path or the name of a bundled one."""
+TranslatorName = Annotated[str, FileOf("translator")]
+"""The path of a network that translates pictures, or the name of a bundled one or one's own."""
 
 
 class SettingsError(ValueError):
