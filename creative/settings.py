@@ -24,9 +24,20 @@ from pydantic.fields import FieldInfo
 
 Widget = Literal["auto", "prompt", "seed", "slider", "number"]
 FileKind = Literal[
-    "picture", "mask", "style", "video", "text", "voice", "translator", "weights", "folder", "pictures", "any"
+    "picture",
+    "mask",
+    "style",
+    "video",
+    "text",
+    "voice",
+    "translator",
+    "captioner",
+    "weights",
+    "folder",
+    "pictures",
+    "any",
 ]
-NAMED: frozenset[str] = frozenset({"voice", "translator"})
+NAMED: frozenset[str] = frozenset({"voice", "translator", "captioner"})
 """Kinds of file that are trained networks, and may be given by a name; see ``creative.weights.list_trained``."""
 
 
@@ -51,6 +62,8 @@ VoiceName = Annotated[str, FileOf("voice")]
 """A voice's path or the name of a bundled one."""
 TranslatorName = Annotated[str, FileOf("translator")]
 """The path of a network that translates pictures, or the name of a bundled one or one's own."""
+CaptionerName = Annotated[str, FileOf("captioner")]
+"""The path of a network that describes pictures, or the name of a bundled one or one's own."""
 
 
 class SettingsError(ValueError):

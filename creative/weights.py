@@ -388,7 +388,7 @@ def find_preset(name: str) -> Path:
     raise WeightsError(f"There is no preset called {name!r}.{_near(name, list_presets())}")
 
 
-FAMILIES = {"voice": "char-rnn", "translator": "cyclegan"}
+FAMILIES = {"voice": "char-rnn", "translator": "cyclegan", "captioner": "captioner"}
 """What trained networks that can be given by name are, and their architecture in the registry."""
 
 

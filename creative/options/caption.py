@@ -12,14 +12,10 @@ import pydantic
 
 from creative.options.features import BUNDLED
 from creative.options.training import TrainingSettings
-from creative.settings import Field, FileOf, Folder, Inputs, PictureFile, Settings, WeightsFile
+from creative.settings import CaptionerName, Field, FileOf, Folder, Inputs, PictureFile, Settings, WeightsFile
 
 CAPTIONERS = ("aerial", "scenes")
 """The bundled captioners by name."""
-AUTO = "auto"
-
-CaptionerName = Annotated[str, FileOf("any")]
-"""A bundled captioner's name, a captioner's file, or ``auto``."""
 CaptionData = Annotated[str, FileOf("any")]
 """A folder or file with captions, or ``scenes`` for pictures that are drawn as it goes."""
 SCENES = "scenes"
@@ -31,10 +27,10 @@ class CaptionInputs(Inputs):
     pictures: tuple[PictureFile, ...] = Field(
         title="Pictures", description="Pictures to describe, or folders of them", positional=True, min_length=1
     )
-    model: CaptionerName = Field(
-        AUTO,
+    model: CaptionerName | None = Field(
+        None,
         title="Model",
-        description="aerial (photos from above), scenes (drawn shapes) or a file; auto: the one that knows the picture",
+        description="aerial (photos from above), scenes (drawn shapes) or a file; none: whichever knows the picture",
     )
 
 
@@ -229,7 +225,7 @@ class EvaluateCaptionInputs(Inputs):
     """A captioner, and captioned pictures that it is measured on."""
 
     model: CaptionerName = Field(
-        "aerial", title="Model", description="A bundled captioner's name, or captioners' files with a comma between"
+        "aerial", title="Model", description="A bundled captioner's name, or a captioner's file"
     )
     data: CaptionData | None = Field(
         None, title="Data", description="As of training; none: scenes drawn for the captioner of scenes"
