@@ -114,16 +114,11 @@ def _row(name: str, same: Sequence[Mapping[str, Any]]) -> list[str]:
             level = Level(length, nesting)
             pooled[level] = pooled.get(level, Accuracy(0, 0, 0, 0)) + Accuracy(*counts)
     ordered = sorted(pooled, key=lambda level: (level.nesting, level.length))
-    cells = [_cell(pooled[level]) for level in ordered]
+    cells = [pooled[level].text for level in ordered]
     means = [100 * statistics.mean(row[4] / row[5] for row in found["levels"]) for found in same]
     seconds = statistics.mean(found["cpu_seconds"] for found in same)
     steps = statistics.mean(found["steps"] for found in same)
     return [name, f"{seconds:.0f}", f"{steps:.0f}", *cells, ", ".join(f"{mean:.1f}" for mean in means)]
-
-
-def _cell(found: Accuracy) -> str:
-    low, high = (100 * end for end in found.interval)
-    return f"{100 * found.per_character:.1f} / {100 * found.whole:.1f} ({low:.0f} to {high:.0f})"
 
 
 def main() -> None:

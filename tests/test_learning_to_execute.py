@@ -24,7 +24,8 @@ from creative.engines.learning_to_execute import (
     load_trained,
     train_execute,
 )
-from creative.engines.learning_to_execute.answering import answer_all
+from creative.engines.learning_to_execute.answering import Written, answer_all
+from creative.engines.learning_to_execute.calibration import best_temperature, calibration_of
 from creative.engines.learning_to_execute.evaluation import Accuracy, held_out, measure, table_text
 from creative.engines.learning_to_execute.training import Execution, Programs, Streams
 from creative.engines.training import TrainingError, train
@@ -173,7 +174,7 @@ def test_whole_answers_are_those_written_without_help(name: str) -> None:
     executor, writing = network(name, 3), Writing(True)
     samples = sample(range(600), lambda random: Level(1, 1))
     found = measure(executor, samples, writing, CPU)
-    free = answer_all(executor, samples, writing, CPU)
+    free = answer_all(executor, samples, writing, CPU).answers
     assert found.right_answers == sum(answer == one.answer for answer, one in zip(free, samples, strict=True))
     assert found.answers == 600
     assert found.characters == sum(len(one.answer) + 1 for one in samples)
@@ -194,6 +195,41 @@ def test_a_network_that_always_writes_the_same_is_measured_by_hand() -> None:
     assert found.right_answers == sum(one.answer == "1" for one in samples) > 0
     firsts = sum(one.answer[0] == "1" for one in samples)
     assert found.right_characters == firsts + len(samples)  # and every dot, for no answer is empty
+
+
+@pytest.mark.parametrize("name", ["plain", "both ways"])
+def test_many_answers_are_as_sure_as_each_alone(name: str) -> None:
+    executor, writing = network(name, 3), Writing(True)
+    samples = sample(range(40), mixed)
+    written = answer_all(executor, samples, writing, CPU)
+    for row in range(0, 40, 8):
+        alone = answer_all(executor, [samples[row]], writing, CPU)
+        assert alone.answers == [written.answers[row]]
+        torch.testing.assert_close(alone.confidences()[0], written.confidences()[row], rtol=1e-3, atol=0)
+    assert (written.confidences(4.0) < written.confidences()).all()  # at a high temperature nothing is sure
+
+
+def test_confidences_are_held_against_what_came_of_them_by_hand() -> None:
+    found = calibration_of(torch.tensor([0.95, 0.91, 1.0, 0.12, 0.18]), torch.tensor([True, False, True, False, True]))
+    told = {(round(one.low, 1), one.answers, one.right) for one in found.bins if one.answers}
+    assert told == {(0.9, 3, 2), (0.1, 2, 1)}
+    assert found.error == pytest.approx((3 * abs(2 / 3 - 2.86 / 3) + 2 * abs(0.5 - 0.15)) / 5)
+    assert "| 90 to 100 | 3 | 66.7 (" in found.text
+    assert calibration_of(torch.zeros(0), torch.zeros(0)).error == 0
+
+
+def test_a_temperature_takes_back_what_was_said_too_loudly() -> None:
+    # Two characters with logits a and 0 each: right as often as the sigmoids say, then all made three times as large.
+    random = torch.Generator().manual_seed(0)
+    a = 3 * torch.rand(4000, 2, generator=random) + 0.5
+    right = torch.rand(4000, generator=random) < a.sigmoid().prod(1)
+    ids = torch.full((4000, 2), 3)
+    logits = torch.full((4000, 2, 14), -torch.inf)
+    logits[..., 3], logits[..., 4] = 3 * a, 0.0
+    written = Written([], ids, logits)
+    assert best_temperature(written.confidences, right) == pytest.approx(3, rel=0.1)
+    assert calibration_of(written.confidences(3.0), right).error < 0.03
+    assert calibration_of(written.confidences(), right).error > 0.1
 
 
 def test_tables_tell_counts_and_intervals() -> None:
@@ -374,6 +410,7 @@ def test_a_file_holds_a_network_for_each_task(small: Path) -> None:
         assert torch.equal(networks["addition"].executor.state_dict()[name], tensor)
     assert networks["addition"].accuracy == alone.accuracy
     assert networks["addition"].accuracy[Level(2, 1)].answers == 1000
+    assert networks["addition"].temperature == alone.temperature > 0
     told = load_checkpoint(small).metadata["training"]
     assert told["programs"]["settings"]["task"] == "programs"
     with pytest.raises(ExecuteError, match="same task"):
@@ -497,4 +534,8 @@ def test_measuring_a_file_tells_every_level(small: Path) -> None:
     assert set(report.tables["addition"]) == {Level(1, 1), Level(2, 1)}
     assert steps[-1].metrics["programs_2_2_whole"] == report.tables["programs"][Level(2, 2)].whole
     assert json.dumps(report.provenance.settings)
-    assert "addition" in report.text
+    assert set(report.calibrations) == {"programs", "addition"}
+    assert sum(one.answers for one in report.calibrations["programs"].bins) == 80
+    assert report.text.index("programs") < report.text.index("addition")
+    assert report.text.count("Expected calibration error") == 2
+    assert steps[-1].metrics["addition_calibration_error"] == report.calibrations["addition"].error

@@ -55,6 +55,12 @@ class Accuracy:
         """Where the true share of whole answers lies with 95 % confidence."""
         return wilson_interval(self.right_answers, self.answers)
 
+    @property
+    def text(self) -> str:
+        """In per cent: characters / whole answers, the latter with their interval."""
+        low, high = self.interval
+        return f"{100 * self.per_character:.1f} / {100 * self.whole:.1f} ({100 * low:.0f} to {100 * high:.0f})"
+
     def counts(self) -> list[int]:
         """The four numbers."""
         return [self.right_characters, self.characters, self.right_answers, self.answers]
@@ -103,13 +109,7 @@ def table_text(task: str, table: Table) -> str:
     head = ["nesting \\ length" if task == "programs" else "digits", *map(str, lengths)]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for nesting in nestings:
-        cells = [_cell(table.get(Level(length, nesting))) for length in lengths]
+        found = [table.get(Level(length, nesting)) for length in lengths]
+        cells = [accuracy.text if accuracy else "" for accuracy in found]
         lines.append("| " + " | ".join([str(nesting) if task == "programs" else "%", *cells]) + " |")
     return "\n".join(lines)
-
-
-def _cell(found: Accuracy | None) -> str:
-    if found is None:
-        return ""
-    low, high = found.interval
-    return f"{100 * found.per_character:.1f} / {100 * found.whole:.1f} ({100 * low:.0f} to {100 * high:.0f})"

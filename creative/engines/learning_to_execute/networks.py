@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from creative.checkpoint import Checkpoint, load_checkpoint, load_into, read_metadata, save_checkpoint
-from creative.data.programs import Level, Writing
+from creative.data.programs import TASKS, Level, Writing
 from creative.data.programs.batches import CHARACTERS
 from creative.device import choose_device
 from creative.engines.learning_to_execute.evaluation import Accuracy, Table
@@ -35,6 +35,7 @@ class Trained:
         level: the hardest that it was trained on.
         longest: characters of the longest answer in training, without the dot.
         accuracy: measured on programs held out, by level.
+        temperature: logits are divided by, so that confidences come true.
         device: where it is.
         about: what the file says of it.
         source, sha256: the file.
@@ -46,6 +47,7 @@ class Trained:
     level: Level
     longest: int
     accuracy: Table
+    temperature: float
     device: torch.device
     about: Mapping[str, Any]
     source: Path
@@ -56,11 +58,11 @@ class Trained:
         """Of the layers that read."""
         return self.executor.config.hidden_size * self.executor.config.num_layers
 
-    def measured(self, table: Table, longest: int) -> Trained:
+    def measured(self, table: Table, longest: int, temperature: float) -> Trained:
         """The same, with what was measured at its end."""
         rows = [[*level, *found.counts()] for level, found in table.items()]
-        about = {**self.about, "accuracy": rows, "longest": longest}
-        return replace(self, accuracy=table, longest=longest, about=about)
+        about = {**self.about, "accuracy": rows, "longest": longest, "temperature": temperature}
+        return replace(self, accuracy=table, longest=longest, temperature=temperature, about=about)
 
 
 def load_trained(
@@ -85,7 +87,7 @@ def trained_from(path: Path, *, device: str | torch.device = "auto") -> dict[str
     networks = checkpoint.metadata.get("config", {}).get("networks")
     if not isinstance(networks, dict) or not networks:
         raise ExecuteError(f"{path.name} does not hold a network that has learned to execute.")
-    return {task: _trained(task, about, checkpoint, chosen) for task, about in networks.items()}
+    return {task: _trained(task, networks[task], checkpoint, chosen) for task in TASKS if task in networks}
 
 
 def _trained(task: str, about: Mapping[str, Any], checkpoint: Checkpoint, device: torch.device) -> Trained:
@@ -96,6 +98,7 @@ def _trained(task: str, about: Mapping[str, Any], checkpoint: Checkpoint, device
         executor = make_executor(ExecutorConfig.from_json(about["network"]))
         writing, level = Writing(**about["writing"]), Level(*about["level"])
         accuracy = {Level(row[0], row[1]): Accuracy(*row[2:]) for row in about.get("accuracy", [])}
+        temperature = float(about.get("temperature", 1))
     except (KeyError, TypeError, ValueError) as error:
         raise ExecuteError(f"{path.name} does not say what its network is like ({error}).") from None
     load_into(
@@ -103,7 +106,17 @@ def _trained(task: str, about: Mapping[str, Any], checkpoint: Checkpoint, device
     )
     executor.to(device).eval().requires_grad_(False)
     return Trained(
-        executor, task, writing, level, about.get("longest", 0), accuracy, device, about, path, checkpoint.sha256
+        executor,
+        task,
+        writing,
+        level,
+        about.get("longest", 0),
+        accuracy,
+        temperature,
+        device,
+        about,
+        path,
+        checkpoint.sha256,
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from creative.engines.learning_to_execute.calibration import Calibration, measure_calibration
 from creative.engines.learning_to_execute.evaluation import Table, measure_levels, table_text
 from creative.engines.learning_to_execute.networks import ExecuteError, Trained, levels_of, load_trained
 from creative.options.execute import EvaluateExecuteSettings
@@ -21,19 +22,21 @@ class Report:
 
     Attributes:
         tables: by task.
+        calibrations: whether each network is right as often as it says, over all levels together.
         provenance: how it was made.
     """
 
     tables: dict[str, Table]
+    calibrations: dict[str, Calibration]
     provenance: Provenance
 
     @property
     def text(self) -> str:
         """As Markdown."""
-        told = "Characters right, the true ones before given / whole answers right (95 % interval), in per cent."
-        return (
-            "\n\n".join([told, *(f"{task}\n\n{table_text(task, table)}" for task, table in self.tables.items())]) + "\n"
-        )
+        parts = ["Characters right, the true ones before given / whole answers right (95 % interval), in per cent."]
+        for task, table in self.tables.items():
+            parts += [task, table_text(task, table), self.calibrations[task].text]
+        return "\n\n".join(parts) + "\n"
 
 
 def evaluate_execute(
@@ -66,9 +69,11 @@ def evaluate_execute(
 
 def _evaluating(networks: dict[str, Trained], settings: EvaluateExecuteSettings) -> Generator[Step, None, Report]:
     tables: dict[str, Table] = {}
+    calibrations: dict[str, Calibration] = {}
     for task, trained in networks.items():
         levels = levels_of(trained, length=settings.length, nesting=settings.nesting)
         tables[task] = yield from measure_levels(trained, levels, settings.programs)
+        calibrations[task] = yield from measure_calibration(trained, levels, settings.programs)
     (trained, *_) = networks.values()
     made = describe_run("evaluate execute", settings, weights={"execute": trained.sha256}, device=trained.device)
     metrics = {
@@ -77,5 +82,6 @@ def _evaluating(networks: dict[str, Trained], settings: EvaluateExecuteSettings)
         for level, found in table.items()
         for name, value in (("characters", found.per_character), ("whole", found.whole))
     }
+    metrics |= {f"{task}_calibration_error": found.error for task, found in calibrations.items()}
     yield Step(1, 1, metrics)
-    return Report(tables, made)
+    return Report(tables, calibrations, made)

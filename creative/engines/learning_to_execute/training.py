@@ -19,6 +19,7 @@ from torch.utils.data import Dataset
 
 from creative.data.programs import Curriculum, Level, Sample, Writing, encode, make_batch, sample
 from creative.data.programs.batches import CHARACTERS, END, GO
+from creative.engines.learning_to_execute.calibration import fit_temperature
 from creative.engines.learning_to_execute.evaluation import Accuracy, measure, measure_levels
 from creative.engines.learning_to_execute.networks import levels_of, save_networks, trained_from
 from creative.engines.training import Draw, Networks, Task, Update, mixed_seed, train
@@ -64,9 +65,10 @@ def _train(training: Generator[Step, None, Path], device: str) -> Generator[Step
     path = yield from training
     (trained,) = trained_from(path, device=device).values()
     table = yield from measure_levels(trained, levels_of(trained))
+    temperature = fit_temperature(trained, levels_of(trained))
     hardest = sample(range(10_000), lambda random: trained.level, task=trained.task)
     longest = max(len(found.answer) for found in hardest)
-    return save_networks(path, {trained.task: trained.measured(table, longest)})
+    return save_networks(path, {trained.task: trained.measured(table, longest, temperature)})
 
 
 class Rows(Dataset[int]):
@@ -181,7 +183,7 @@ class Execution(Task):
         from creative.engines.learning_to_execute.answering import answer_all
 
         samples = self.make_up(0, 4, level=self.curriculum.now, part="validation")
-        answers = answer_all(_executor(networks), samples, self.writing, self.device)
+        answers = answer_all(_executor(networks), samples, self.writing, self.device).answers
         return "\n\n".join(
             f"{program}\n{answer}" + ("" if answer == truth else f"   (it is {truth})")
             for (program, truth), answer in zip(samples, answers, strict=True)
