@@ -17,17 +17,17 @@ EXECUTE = "execute"
 
 
 class ExecuteInputs(Inputs):
-    """A program; none: one is made up."""
+    """A program, typed or in a file; none: one is made up."""
 
-    program: TextFile | None = Field(
-        None, title="Program", description="A file with the program, or - for the standard input", positional=True
-    )
     text: str | None = Field(
         None,
         title="Program text",
         description="The program itself; none at all: one is made up, of the length and nesting below",
         widget="prompt",
         max_length=10_000,
+    )
+    program: TextFile | None = Field(
+        None, title="Program", description="A file with the program, or - for the standard input", positional=True
     )
     network_weights: WeightsFile | None = Field(
         None, title="Network", description="The network's file; the bundled one if not given"
@@ -131,7 +131,7 @@ class TrainExecuteSettings(TrainingSettings):
         title="Review",
         description="Once the hardest programs are reached, programs of all lengths and nestings come in turn",
     )
-    steps: int = Field(6000, ge=1, title="Steps", description="Training steps (updates of the weights) in all")
+    steps: int = Field(16_000, ge=1, title="Steps", description="Training steps (updates of the weights) in all")
     batch_size: int = Field(128, ge=1, le=65536, title="Batch size", description="Programs per step")
     learning_rate: float = Field(
         3e-3, gt=0, le=10, title="Learning rate", widget="number", description="Step size of the optimiser at its peak"
@@ -160,7 +160,7 @@ class TrainExecuteSettings(TrainingSettings):
         2, ge=1, le=8, title="Writer layers", description="Layers that write, with attention", advanced=True
     )
     thinking: int = Field(
-        2, ge=0, le=64, title="Thinking", description="Steps made before the first digit, with attention", advanced=True
+        4, ge=0, le=64, title="Thinking", description="Steps made before the first digit, with attention", advanced=True
     )
     dropout: float = Field(0.0, ge=0, lt=1, title="Dropout", description="Between layers, in training", advanced=True)
     reading: Literal["programs", "stream"] = Field(
