@@ -145,6 +145,9 @@ class Upsample(nn.Module):
     """Resize, then convolve, which leaves no checkerboard.
 
     Odena et al. (2016), Deconvolution and Checkerboard Artifacts, https://distill.pub/2016/deconv-checkerboard.
+
+    Doubling is computed in one step at the small size: a transposed convolution whose kernel is the convolution's,
+    blurred by 2×2. It gives the same numbers with 16 products in place of 36.
     """
 
     def __init__(
@@ -163,7 +166,25 @@ class Upsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, H, W) -> (B, out_channels, scale · H, scale · W)."""
-        return self.body(F.interpolate(x, scale_factor=self.scale, mode="nearest"))
+        if self.scale != 2:
+            return self.body(F.interpolate(x, scale_factor=self.scale, mode="nearest"))
+        return self.body.activation(self.body.norm(_double_and_convolve(x, self.body.conv)))
+
+
+def _double_and_convolve(x: Tensor, conv: nn.Conv2d) -> Tensor:
+    """``conv`` (3×3) of the map at twice its size."""
+    kernel = _blurred(_blurred(conv.weight, 2), 3).transpose(0, 1)
+    if conv.padding_mode == "zeros":
+        return F.conv_transpose2d(x, kernel, conv.bias, stride=2, padding=1)
+    # Mirrored or repeated: both repeat the last pixel of the small map.
+    return F.conv_transpose2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernel, conv.bias, stride=2, padding=3)
+
+
+def _blurred(kernel: Tensor, dim: int) -> Tensor:
+    """Reversed, and each value spread over two places: [a, b, c] -> [c, b + c, a + b, a]."""
+    end = torch.zeros_like(kernel.narrow(dim, 0, 1))
+    turned = kernel.flip(dim)
+    return torch.cat([turned, end], dim) + torch.cat([end, turned], dim)
 
 
 def fold_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:

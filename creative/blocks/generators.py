@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from creative.blocks.cnn import ConvNormActivation, Downsample, Norm, ResidualBlock, Upsample
@@ -115,9 +116,9 @@ class ResNetGenerator(Generator):
         )
         self.blocks = nn.Sequential(*(ResidualBlock(4 * width, norm=norm) for _ in range(config.num_blocks)))
         self.up = nn.Sequential(up(4 * width, 2 * width, norm=norm), up(2 * width, width, norm=norm))
-        self.head = ConvNormActivation(width, 3, 7, norm="none", activation="none", padding="reflect")
+        self.head = PictureConv(width)
         if config.residual:
-            _start_at_zero(self.head.conv)
+            self.head.start_at_zero()
         _set_eps(self, config.eps)
 
     def forward(self, picture: Tensor) -> Tensor:
@@ -126,6 +127,35 @@ class ResNetGenerator(Generator):
         drawn = self.head(self.up(self.blocks(self.down(self.stem(_fast_layout(picture))))))
         drawn = drawn[..., : picture.shape[-2], : picture.shape[-1]]  # where a side is no multiple of 4
         return bounded(picture + drawn) if self.config.residual else drawn.tanh()
+
+
+class PictureConv(nn.Module):
+    """The 7×7 convolution from the last map to a picture's 3 channels, with mirrored rims.
+
+    Three channels leave most of a processor's vector units idle. So the 2×2 pixels of a square are computed as twelve
+    channels of one place, by an 8×8 kernel with stride 2: the same numbers in half the time.
+    """
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, 3, 7)
+
+    def start_at_zero(self) -> None:
+        """Draw nothing to begin with."""
+        for parameter in self.conv.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in_channels, H, W) -> (B, 3, H, W)."""
+        even = x.shape[-2] % 2 == x.shape[-1] % 2 == 0
+        x = F.pad(x, (3, 3, 3, 3), mode="reflect")
+        if not even:
+            return self.conv(x)
+        weight, bias = self.conv.weight, self.conv.bias
+        assert bias is not None
+        places = [F.pad(weight, (right, 1 - right, down, 1 - down)) for down in (0, 1) for right in (0, 1)]
+        kernel = torch.stack(places, 1).flatten(0, 1)  # channel 4 c + 2 down + right, as pixel_shuffle expects it
+        return F.pixel_shuffle(F.conv2d(x, kernel, bias.repeat_interleave(4), stride=2), 2)
 
 
 class TransposedUpsample(nn.Module):
@@ -172,12 +202,6 @@ class _Bounded(torch.autograd.Function):
         (x,) = ctx.saved_tensors
         further = ((x > 1) & (grad < 0)) | ((x < -1) & (grad > 0))  # one descends along minus the gradient
         return grad.masked_fill(further, 0)
-
-
-def _start_at_zero(conv: nn.Conv2d) -> None:
-    nn.init.zeros_(conv.weight)
-    if conv.bias is not None:
-        nn.init.zeros_(conv.bias)
 
 
 def _set_eps(network: nn.Module, eps: float) -> None:
