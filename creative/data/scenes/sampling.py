@@ -10,7 +10,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 from PIL import Image
 
@@ -166,7 +165,7 @@ class _Palette:
         """Some things and one more that leaves nothing in doubt, None if no place was found.
 
         Args:
-            near: to be about there: x, y and how far around.
+            near: to be about there, x, y and how far around, perhaps over or under another; None for apart from all.
         """
         dice, (shape, colour) = self.dice, pair
         radius = _between(dice, *SIZES[size])
@@ -176,9 +175,9 @@ class _Palette:
                 x, y = (_between(dice, middle - near[2], middle + near[2]) for middle in near[:2])
             else:
                 x, y = (_between(dice, radius, 1 - radius) for _ in "xy")
-            more = (*things, Thing(shape, colour, size, x, y, radius, angle))
-            if is_clear(more, len(things)):
-                return more
+            new = Thing(shape, colour, size, x, y, radius, angle)
+            if (near or all(apart(new, thing) for thing in things)) and is_clear((*things, new), len(things)):
+                return (*things, new)
         return None
 
 
@@ -191,8 +190,7 @@ def _two(palette: _Palette) -> tuple[Thing, ...] | None:
     things = palette.place((), first, _pick(palette.dice, tuple(SIZES)))
     if things is None or first == second:
         return None
-    things = palette.place(things, second, _pick(palette.dice, tuple(SIZES)))
-    return things if things and apart(*things) else None
+    return palette.place(things, second, _pick(palette.dice, tuple(SIZES)))
 
 
 def _touching(palette: _Palette) -> tuple[Thing, ...] | None:
@@ -231,7 +229,7 @@ def _many(palette: _Palette) -> tuple[Thing, ...] | None:
         pair = palette.kind()
         if pair[0] != shape and pair[1] != colour:
             things = palette.place(things, pair, _pick(dice, ("small", "medium"))) or things
-    return things if all(apart(a, b) for a, b in combinations(things, 2)) else None
+    return things
 
 
 _COMPOSERS: dict[str, Callable[[_Palette], tuple[Thing, ...] | None]] = {
