@@ -75,6 +75,7 @@ class Action:
             ``<details>``). It is shown under the result, and ``-o NAME.html`` saves it. A job that was stopped is
             shown where its preview is more than a bare text or picture.
         clicks: what parts of the result picture lead to when they are clicked on a page.
+        score: how many of a result's answers are right, and of how many; a page adds them up while it is visited.
     """
 
     verb: str
@@ -90,6 +91,7 @@ class Action:
     place: Callable[[Any, Any], Path] | None = None
     show: Callable[[Any], str] | None = None
     clicks: Clicks | None = None
+    score: Callable[[Any], tuple[int, int]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

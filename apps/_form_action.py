@@ -57,6 +57,7 @@ class ActionForm:
             api_name=action.verb, api_description=action.summary, show_progress="hidden", trigger_mode="once",
             concurrency_id="machine", concurrency_limit=32,
         )  # fmt: skip
+        self.stage.keep_score(self.done)
         self.stop.click(self._halt, None, None, queue=False, api_visibility="private", show_progress="hidden")
 
     def _fields(self, record: type[Record], *, advanced: bool) -> list[Widget]:

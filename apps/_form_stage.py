@@ -43,6 +43,8 @@ class Stage:
             label="Text", show_label=False, placeholder=" ", lines=5, max_lines=40, interactive=False, buttons=["copy"],
             elem_classes="written", visible=action.output == "text",
         )  # fmt: skip
+        self.score, self.total = gr.State((0, 0)), gr.State((0, 0))
+        self.tally = gr.HTML(label="Score", elem_classes="tally", render=action.score is not None)
         with gr.Row(elem_classes="keep"):
             self.download = gr.DownloadButton("Download", size="md", elem_classes="download")
             self.page = gr.DownloadButton(
@@ -61,6 +63,8 @@ class Stage:
             self.outputs["several"] = self.several
         if action.clicks is not None:
             self.outputs["areas"] = self.areas
+        if action.score is not None:
+            self.outputs["score"] = self.score
         if action.show is not None:
             self.outputs |= {"shown": self.shown, "page": self.page}
 
@@ -69,4 +73,20 @@ class Stage:
         changed = {self.outputs[name]: value for name, value in view.items() if name in self.outputs}
         if not self.text.visible and "text" in view:  # the sample of a model that learns to write
             changed[self.text] = gr.Textbox(view["text"], visible=True)
+        if "score" in self.outputs:
+            changed[self.score] = view.get("score", (0, 0))
         return changed
+
+    def keep_score(self, done: Any) -> None:
+        """Add the score of each job that is done to those before it in this visit."""
+
+        def add(score: tuple[int, int], total: tuple[int, int]) -> tuple[tuple[int, int], str]:
+            right, answers = (new + old for new, old in zip(score, total, strict=True))
+            told = f"<p>On this visit <b>{right}</b> of <b>{answers}</b> right</p>" if answers else ""
+            return (right, answers), told
+
+        if "score" in self.outputs:
+            done.success(
+                add, [self.score, self.total], [self.total, self.tally],
+                api_visibility="private", show_progress="hidden", queue=False,
+            )  # fmt: skip

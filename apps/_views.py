@@ -31,6 +31,7 @@ class View(TypedDict, total=False):
         shown: what the action shows of the result besides.
         page: the file of the result as a page to look at.
         several: the files of the results of several jobs.
+        score: how many of the result's answers are right, and of how many.
     """
 
     status: str
@@ -43,6 +44,7 @@ class View(TypedDict, total=False):
     download: str | None
     page: str | None
     several: list[str]
+    score: tuple[int, int]
     made: dict[str, Any]
 
 
@@ -87,6 +89,8 @@ def result_view(action: Action, saved: Saved, inputs: Inputs, settings: Settings
         view["shown"] = frame(saved.shown)
         view["page"] = _as_page(action, saved, made, folder) if made is not None and saved.shown else None
         state += " showing" if saved.shown else ""
+    if action.score is not None:
+        view["score"] = action.score(saved.result)
     view["status"] = line(state, parts, messages=messages)
     return view
 

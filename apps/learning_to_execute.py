@@ -74,6 +74,11 @@ def _show(executed: Any) -> str:
     return show_executed(executed)
 
 
+def _score(executed: Any) -> tuple[int, int]:
+    right, done = executed.score
+    return right, done
+
+
 def _examples(folder: Path) -> Mapping[str, Mapping[str, Any]]:
     return PROGRAMS
 
@@ -93,6 +98,7 @@ APP = App(
             output="text",
             examples=_examples,
             show=_show,
+            score=_score,
         ),
         Action(
             verb="train execute",
