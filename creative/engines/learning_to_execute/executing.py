@@ -6,7 +6,7 @@ import math
 import os
 import re
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
@@ -220,27 +220,27 @@ def _of(networks: dict[str, Trained], task: str) -> Trained:
 
 
 def _executing(jobs: list[_Job], settings: ExecuteSettings) -> Generator[Step, None, Executed]:
-    yield Step(0, len(jobs))
+    """Its Steps count characters, those of the true answers."""
+    sizes = [len(str(program.answer)) + 1 for program, _ in jobs]
+    total, before = sum(sizes), 0
+    yield Step(0, total)
     readings: list[Reading] = []
-    for number, (program, trained) in enumerate(jobs):
+    for (program, trained), size in zip(jobs, sizes, strict=True):
         for message in _warnings(program, trained):
-            yield Step(number, len(jobs), message=message)
+            yield Step(before, total, message=message)
         reading = Reading(program, str(program.answer), trained.task, (), trained.writing.least_digit_first)
-        digits: list[Digit] = []
         for digit in write_answer(trained, program.text, settings.guesses):
-            digits.append(digit)
-            reading = Reading(reading.program, reading.truth, reading.task, tuple(digits), reading.least_digit_first)
+            reading = replace(reading, digits=(*reading.digits, digit))
             so_far = Executed((*readings, reading), trained.accuracy, trained.level)
-            yield Step(number, len(jobs), _score(so_far), partial(_same, so_far))
-        neurons = tuple(_neurons(trained, program, settings.neuron))
-        readings.append(
-            Reading(program, reading.truth, trained.task, tuple(digits), reading.least_digit_first, neurons)
-        )
+            done = before + min(len(reading.digits), size)
+            yield Step(done, total, _score(so_far), partial(_same, so_far))
+        readings.append(replace(reading, neurons=tuple(_neurons(trained, program, settings.neuron))))
+        before += size
     trained = jobs[-1][1]
     made = describe_run("execute", settings, weights={"execute": trained.sha256}, device=trained.device)
-    done = Executed(tuple(readings), trained.accuracy, trained.level, made)
-    yield Step(len(jobs), len(jobs), _score(done), partial(_same, done))
-    return done
+    executed = Executed(tuple(readings), trained.accuracy, trained.level, made)
+    yield Step(total, total, _score(executed), partial(_same, executed))
+    return executed
 
 
 def _same(executed: Executed) -> Executed:
