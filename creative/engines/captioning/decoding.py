@@ -125,7 +125,7 @@ def search(captioners: Sequence[Captioner], views: Sequence[View], rules: Rules)
         ensemble.reorder((first_rows + source).flatten())
         if all(_is_over(found, best, rules) for found, best in zip(done, totals[:, 0].tolist(), strict=True)):
             break
-    return [_ranked(found, *rest, rules) for found, *rest in zip(done, written, totals, strict=True)]
+    return [_ranked(*row, rules) for row in zip(done, written, totals, strict=True)]
 
 
 def _take_ended(done: list[list[Found]], totals: Tensor, written: Tensor, rules: Rules, length: int) -> None:
