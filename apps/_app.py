@@ -74,6 +74,7 @@ class Action:
             needs no script and nothing from elsewhere (inline SVG, ``<audio src="data:...">``, ``title=``,
             ``<details>``). It is shown under the result, and ``-o NAME.html`` saves it. A job that was stopped is
             shown where its preview is more than a bare text or picture.
+        shows_all: the text is all in there too, so that at the end a page shows nothing else.
         clicks: what parts of the result picture lead to when they are clicked on a page.
         score: how many of a result's answers are right, and of how many; a page adds them up while it is visited.
     """
@@ -90,6 +91,7 @@ class Action:
     page: bool = True
     place: Callable[[Any, Any], Path] | None = None
     show: Callable[[Any], str] | None = None
+    shows_all: bool = False
     clicks: Clicks | None = None
     score: Callable[[Any], tuple[int, int]] | None = None
 

@@ -5,95 +5,150 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
-from apps._html import STYLE, heat, heat_table, scale, table
-from creative.data.programs.batches import END, GO
+from apps._html import STYLE, heat, scale
+from creative.data.programs.batches import END
 
 if TYPE_CHECKING:
+    from creative.engines.learning_to_execute.answering import Digit
     from creative.engines.learning_to_execute.evaluation import Table
     from creative.engines.learning_to_execute.executing import Executed, Reading
 
-_IN_FULL = 4  # programs that are shown with all there is to see
+_MONO = "ui-monospace,'SF Mono',Menlo,Consolas,'DejaVu Sans Mono',monospace"
 _OWN = (
     "<style>"
-    ".digits{display:flex;flex-wrap:wrap;gap:6px;margin:0 0 14px}"
-    ".digits span{font:28px/1.2 ui-monospace,'SF Mono',Menlo,Consolas,'DejaVu Sans Mono',monospace;text-align:center;"
-    "min-width:1.7em;padding:8px 4px 6px;border:1px solid var(--rule);border-radius:10px;background:var(--sheet)}"
-    ".digits small{display:block;font:12px/1.4 system-ui,sans-serif;color:var(--soft)}"
-    ".digits .off{color:#c0392b;text-decoration:underline wavy 1px;text-underline-offset:5px}"
-    ".levels td,.levels th{padding:8px 12px;text-align:center;border:0;border-radius:8px}"
+    ".sum{overflow-x:auto;margin:0 0 6px;padding:2px}"
+    ".digits{display:inline-grid;grid-template-columns:auto repeat(var(--places),minmax(2.9em,auto));gap:6px;"
+    "align-items:stretch;font-variant-numeric:tabular-nums}"
+    ".digits .who{align-self:center;padding-right:10px;color:var(--soft);font-size:14px}"
+    ".digits .digit{padding:8px 6px 7px;border:1px solid var(--rule);border-radius:12px;background:var(--sheet)}"
+    f".digits b{{display:block;font:500 30px/1.15 {_MONO}}}"
+    ".digits .off{border-color:var(--warn);background:var(--warn-wash)}.digits .off b{color:var(--warn)}"
+    ".digits .end b{color:var(--soft)}"
+    ".digits small{display:block;font-size:12px;line-height:1.5;color:var(--soft);white-space:nowrap}"
+    ".digits small:first-of-type{color:var(--ink)}"
+    ".digits .sure{display:block;height:3px;border-radius:2px;margin:4px 2px 5px;background:"
+    "linear-gradient(90deg,var(--accent) var(--part),var(--rule) var(--part))}"
+    ".digits .digit,.digits .truth{text-align:center;animation:come .3s ease-out calc(var(--at)*.16s) both}"
+    f".digits .truth{{font:500 30px/1.5 {_MONO}}}"
+    "@keyframes come{from{opacity:0;transform:translateY(-5px)}}"
+    "@media(prefers-reduced-motion:reduce){.digits *{animation:none!important}}"
+    ".verdict{font-weight:600}.verdict.right{color:var(--accent-strong)}.verdict.wrong{color:var(--warn)}"
+    ".verdict span{font-weight:400;color:var(--soft)}"
+    ".score{display:flex;height:8px;gap:2px;margin:0 0 14px}"
+    ".score i{flex:1;border-radius:2px;background:var(--warn)}.score .right{background:var(--accent)}"
+    ".all td{vertical-align:top}.all pre{margin:0;padding:0;border:0;background:none;font-size:13px;line-height:1.5}"
+    f".all td+td{{font-family:{_MONO};font-size:14px}}.all .wrong{{color:var(--warn)}}"
+    ".levels{border-spacing:5px;border-collapse:separate;margin-left:-5px}"
+    ".levels td,.levels th{padding:8px 14px;text-align:center;border:0;border-radius:10px;white-space:nowrap}"
+    ".levels th:first-child{padding-left:5px;text-align:left}"
     ".levels td{font-size:15px}.levels small{display:block;color:var(--soft);font-size:11px}"
     ".levels .here{outline:3px solid var(--accent);outline-offset:-3px;font-weight:650}"
+    "@media(max-width:600px){.levels td,.levels th{padding:8px 7px}.levels small span{display:none}"
+    ".levels th{font-size:13px}.digits .who{padding-right:4px}}"
     "</style>"
 )
+_SHOWN_OTHERS = 2
+"""Guesses under each digit besides the one that was written."""
 
 
 def show_executed(executed: Executed) -> str:
     """Answers beside the truth, the accuracy that was measured with the program's place in it, and neurons."""
     parts = [STYLE, _OWN]
-    right, done = executed.score
-    if len(executed.readings) > 1:
+    readings = executed.readings
+    if len(readings) > 1:
+        right, done = executed.score
         parts.append(f"<p><b>{right} of {done} right.</b></p>")
-    parts += [_reading(reading) for reading in executed.readings[-_IN_FULL:]]
-    if len(executed.readings) > _IN_FULL:
-        parts.append(_listed(executed.readings[:-_IN_FULL]))
+        marks = "".join(f"<i{' class=right' if one.right else ''}></i>" for one in readings if one.over)
+        parts.append(f'<div class="score">{marks}</div>')
+        parts.append(_listed(readings))
+        parts.append("<h3>The last of them</h3>")
+    parts.append(_reading(readings[-1]))
     if executed.accuracy:
-        parts.append(_levels(executed.accuracy, executed.readings[-1]))
+        parts.append(_levels(executed.accuracy, readings[-1]))
+    parts += [_neurons(readings[-1])]
     return "".join(parts)
 
 
 def _reading(reading: Reading) -> str:
     parts = [f"<pre>{html.escape(reading.program.text)}</pre>", _digits(reading)]
-    if reading.complete:
+    if reading.over:
         sure = f"{100 * reading.confidence:.0f} % sure"
-        verdict = "right" if reading.right else "wrong"
-        truth = f"It prints <b>{html.escape(reading.truth)}</b>: the network is {verdict}, and was {sure}."
-        parts.append(f"<p>{truth}</p>")
-        parts.append(_guesses(reading))
-    for neuron in reading.neurons:
-        title = f"<summary>Neuron {neuron.number} while the program is read</summary>"
-        titles = [f"{value:+.2f}" for value in neuron.values]
-        body = heat(neuron.text, list(neuron.values), titles=titles, two_sided=True)
-        opened = " open" if neuron is reading.neurons[0] else ""
-        parts.append(f"<details{opened}>{title}{scale('−1', '+1', two_sided=True)}{body}</details>")
+        doubt = "though only" if reading.confidence < 0.5 else "and was"
+        trust = "though it was" if reading.confidence >= 0.5 else "and was only"
+        told = f"<span>{doubt} {sure}</span>" if reading.right else f"<span>{trust} {sure}</span>"
+        if not reading.complete:
+            told = "<span>it finds no end</span>"
+        name = "right" if reading.right else "wrong"
+        parts.append(f'<p class="verdict {name}">{name.capitalize()}, {told}</p>')
     return "".join(parts)
 
 
 def _digits(reading: Reading) -> str:
-    """As a number is read; where the truth has another character at that place, it is marked."""
-    shown = reading.shown
-    truth = reading.truth[::-1] if reading.least_digit_first else reading.truth
-    cells = []
-    for place, digit in enumerate(shown):
-        at = len(shown) - 1 - place if reading.least_digit_first else place  # the order it was written in
-        off = at >= len(truth) or truth[at] != digit.character
-        guesses = ", ".join(f"{character} {100 * chance:.0f} %" for character, chance in digit.guesses)
-        mark = ' class="off"' if off and reading.complete else ""
-        body = f"<b{mark}>{html.escape(digit.character)}</b><small>{100 * digit.probability:.0f} %</small>"
-        cells.append(f'<span title="{html.escape(guesses)}">{body}</span>')
-    more = "" if reading.complete else "<span>…<small>&nbsp;</small></span>"
-    body = more + "".join(cells) if reading.least_digit_first else "".join(cells) + more
-    return f'<div class="digits">{body}</div>'
+    """The answer as a number is read, above the truth; where the truth has another character, it is marked.
 
-
-def _guesses(reading: Reading) -> str:
-    """The guesses under each digit, in the order of writing."""
+    The digits come one by one, in the order in which they were written.
+    """
+    backwards = reading.least_digit_first
+    truth = (reading.truth[::-1] if backwards else reading.truth) + END
+    written = [_digit(digit, at, truth[at : at + 1], reading.over) for at, digit in enumerate(reading.digits)]
+    if not reading.over:
+        written.append('<span class="digit" style="--at:0"><b>…</b></span>')
+    true = [
+        f'<span class="truth" style="--at:{len(written) + 1}">{html.escape(character)}</span>'
+        for character in (truth[:-1] if reading.over else "")
+    ]
+    places = max(len(written), len(true))
     rows = []
-    for rank in range(max(len(digit.guesses) for digit in reading.digits)):
-        found = [digit.guesses[rank] for digit in reading.digits if rank < len(digit.guesses)]
-        rows.append([(_name(character), chance) for character, chance in found])
-    order = "from the last digit on" if reading.least_digit_first else "from the first digit on"
-    told = f"Guesses for each digit as it was written, {order}; ■ is the end"
-    return f"<details><summary>{told}</summary>{scale('0 %', '100 %')}{heat_table(rows)}</details>"
+    for who, cells in (("network", written), ("Python", true)):
+        empty = ["<span></span>"] * (places - len(cells))
+        rows.append(f'<span class="who">{who}</span>' + "".join([*empty, *cells[::-1]] if backwards else cells + empty))
+    return f'<div class="sum"><div class="digits" style="--places:{places}">{"".join(rows)}</div></div>'
+
+
+def _digit(digit: Digit, at: int, true: str, over: bool) -> str:
+    """A character that was written, how likely the network found it, and what else it might have been."""
+    ends = digit.character == END
+    classes = "digit" + (" end" if ends else "") + (" off" if over and digit.character != true else "")
+    others = "".join(f"<small>{_guess(*guess)}</small>" for guess in digit.guesses[1 : 1 + _SHOWN_OTHERS])
+    title = ", ".join(_guess(*guess) for guess in digit.guesses)
+    sure = f'<span class="sure" style="--part:{100 * digit.probability:.0f}%"></span>'
+    body = f"<b>{_name(digit.character)}</b><small>{100 * digit.probability:.0f} %</small>{sure}{others}"
+    return f'<span class="{classes}" style="--at:{at}" title="{html.escape(title)}">{body}</span>'
+
+
+def _guess(character: str, chance: float) -> str:
+    return f"{_name(character)} {100 * chance:.0f} %"
 
 
 def _name(character: str) -> str:
-    return {END: "■", GO: "?"}.get(character, character)
+    return "end" if character == END else html.escape(character.replace("-", "−"))
+
+
+def _neurons(reading: Reading) -> str:
+    parts = []
+    for neuron in reading.neurons:
+        title = f"<summary>Neuron {neuron.number}</summary>"
+        titles = [f"{value:+.2f}" for value in neuron.values]
+        body = heat(neuron.text, list(neuron.values), titles=titles, two_sided=True)
+        opened = " open" if neuron is reading.neurons[0] else ""
+        parts.append(f"<details{opened}>{title}{body}</details>")
+    if not parts:
+        return ""
+    told = "What a neuron holds after each character, which is how the network remembers what it has read."
+    return f'<h3>While it reads</h3><p class="soft">{told}</p>{scale("−1", "+1", two_sided=True)}{"".join(parts)}'
 
 
 def _listed(readings: tuple[Reading, ...]) -> str:
-    rows = [(one.program.text, one.answer, one.truth, "right" if one.right else "wrong") for one in readings]
-    body = table(("program", "network", "Python", ""), rows)
-    return f"<details><summary>{len(rows)} more programs</summary>{body}</details>"
+    rows = "".join(
+        f"<tr><td><pre>{html.escape(one.program.text)}</pre></td>"
+        f"<td{'' if one.right else ' class=wrong'}>{html.escape(one.answer)}</td><td>{html.escape(one.truth)}</td>"
+        f"<td>{100 * one.confidence:.0f} %</td></tr>"
+        for one in readings
+    )
+    head = "<tr><th>program</th><th>network</th><th>Python</th><th>sure</th></tr>"
+    opened = " open" if len(readings) <= 12 else ""
+    body = f'<table class="all"><thead>{head}</thead><tbody>{rows}</tbody></table>'
+    return f"<details{opened}><summary>All {len(readings)} programs</summary>{body}</details>"
 
 
 def _levels(accuracy: Table, reading: Reading) -> str:
@@ -113,7 +168,9 @@ def _levels(accuracy: Table, reading: Reading) -> str:
             colour = f"w{max(1, round(found.whole * 8))}" if found.whole > 0.03 else ""
             classes = f"{colour} here" if (length, nesting) == here else colour
             told = f"{low:.0f} to {high:.0f} % with 95 % confidence, {found.answers} programs"
-            body = f"{100 * found.whole:.0f} %<small>{100 * found.per_character:.0f} % of characters</small>"
+            body = (
+                f"{100 * found.whole:.0f} %<small>{100 * found.per_character:.0f} %<span> of characters</span></small>"
+            )
             cells.append(f'<td class="{classes}" title="{told}">{body}</td>')
         name = f"<th>{nesting} operation{'s' if nesting > 1 else ''}</th>" if len(nestings) > 1 else "<th></th>"
         rows.append(f"<tr>{name}{''.join(cells)}</tr>")

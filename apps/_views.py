@@ -88,7 +88,7 @@ def result_view(action: Action, saved: Saved, inputs: Inputs, settings: Settings
     if action.show is not None:
         view["shown"] = frame(saved.shown)
         view["page"] = _as_page(action, saved, made, folder) if made is not None and saved.shown else None
-        state += " showing" if saved.shown else ""
+        state += (" showing alone" if action.shows_all else " showing") if saved.shown else ""
     if action.score is not None:
         view["score"] = action.score(saved.result)
     view["status"] = line(state, parts, messages=messages)

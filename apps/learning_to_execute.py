@@ -19,9 +19,9 @@ from creative.progress import Step
 
 PROGRAMS = {
     "A sum": {"text": "print(12345+67890)"},
-    "Two lines": {"text": "a=27\nprint((a-9))"},
-    "A loop": {"text": "c=5\nfor x in range(7):c+=3\nprint(c)"},
-    "A condition": {"text": "b=(34+8)\nprint((b if 51<60 else 17))"},
+    "Two lines": {"text": "a=27\nprint(a-9)"},
+    "A loop": {"text": "c=5\nfor x in range(7):\n  c+=3\nprint(c)"},
+    "A condition": {"text": "b=34+8\nprint(b if 51<60 else 17)"},
     "Too hard": {"text": "i=8827\nc=(i-5347)\nprint((c+8704) if 2641<8500 else 5308)"},
 }
 
@@ -98,6 +98,7 @@ APP = App(
             output="text",
             examples=_examples,
             show=_show,
+            shows_all=True,
             score=_score,
         ),
         Action(

@@ -22,7 +22,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
-Widget = Literal["auto", "prompt", "seed", "slider", "number"]
+Widget = Literal["auto", "prompt", "code", "seed", "slider", "number"]
 FileKind = Literal[
     "picture",
     "mask",

@@ -21,16 +21,16 @@ class ExecuteInputs(Inputs):
 
     text: str | None = Field(
         None,
-        title="Program text",
-        description="The program itself; none at all: one is made up, of the length and nesting below",
-        widget="prompt",
+        title="Program",
+        description="What the network is to run in its head; nothing: one is made up, of the length and nesting below",
+        widget="code",
         max_length=10_000,
     )
     program: TextFile | None = Field(
-        None, title="Program", description="A file with the program, or - for the standard input", positional=True
+        None, title="Program file", description="A file with the program, or - for the standard input", positional=True
     )
     network_weights: WeightsFile | None = Field(
-        None, title="Network", description="The network's file; the bundled one if not given"
+        None, title="Network file", description="A network of yours; the bundled one if not given", advanced=True
     )
 
 
