@@ -1,0 +1,289 @@
+"""What a CycleGAN learns by: the steps of the two objectives, cycle consistency and patchwise contrast."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from creative.blocks.gan import GANError, ImagePool, adversarial_losses, gradient_penalty, initialise
+from creative.checkpoint import CheckpointError, load_checkpoint, load_into
+from creative.data.pictures import PackedPictures, centre_crops
+from creative.engines.cyclegan.alarms import Alarms
+from creative.engines.cyclegan.looks import CONTENT, LAYERS, Critic, Maps, StyleTarget, mean_grams
+from creative.engines.training import Networks, Update
+from creative.losses import content_loss
+from creative.models.cyclegan import (
+    CycleGANConfig,
+    load_discriminator,
+    load_generator,
+    make_discriminator,
+    make_generator,
+)
+from creative.models.features import load_features
+from creative.options.cyclegan import TrainCycleGANSettings
+
+Domain = Literal["a", "b"]
+
+TARGET_PICTURES = 256
+"""Pictures of a kind whose mean Gram matrices are its style."""
+PENALTY = 10.0
+"""Weight of the gradient penalty of ``wgan_gp`` (Gulrajani et al., 2017)."""
+
+
+class Side:
+    """One kind of pictures: what draws it, what judges it.
+
+    Attributes:
+        generator: draws it from the other kind.
+        discriminator: judges patches of pixels, or None.
+        critic: judges the maps of the feature network, or None.
+        style: its mean Gram matrices, or None.
+        pool: earlier translations into it.
+    """
+
+    def __init__(
+        self, name: Domain, shape: CycleGANConfig, settings: TrainCycleGANSettings, grams: Maps | None
+    ) -> None:
+        self.name, self.settings = name, settings
+        self.way = "a_to_b" if name == "b" else "b_to_a"
+        self.generator = initialise(make_generator(shape), settings.initialisation)
+        self.losses = adversarial_losses(settings.adversarial)
+        self.discriminator = initialise(make_discriminator(shape)) if settings.patch_weight else None
+        widths = {layer: len(target) for layer, target in (grams or {}).items()}
+        self.critic = Critic(widths) if settings.feature_weight else None
+        self.style = StyleTarget(grams) if settings.style_weight and grams else None
+        self.pool = ImagePool(settings.pool_size)
+
+    def networks(self) -> Networks:
+        """Those there are, by the names that they are saved under."""
+        every = {
+            self.way: self.generator,
+            f"discriminator_{self.name}": self.discriminator,
+            f"critic_{self.name}": self.critic,
+            f"style_{self.name}": self.style,
+        }
+        return {name: network for name, network in every.items() if network is not None}
+
+    def appeal(self, picture: Tensor, drawn: Tensor, seen: Maps, kept: Maps) -> tuple[Tensor, dict[str, Tensor]]:
+        """How far a translation is from convincing, and from showing what the picture shows.
+
+        Args:
+            picture, drawn: (B, 3, H, W) in [-1, 1].
+            seen, kept: maps of the translation and of the picture; empty if nobody needs them.
+        """
+        chosen, found = self.settings, {}
+        if self.discriminator is not None:
+            found["patches"] = chosen.patch_weight * self.losses.generator(self.discriminator(drawn))
+        if self.critic is not None:
+            scores = self.critic(seen)
+            found["features"] = chosen.feature_weight * torch.stack([_missed(s, 1) for s in scores]).mean()
+        if self.style is not None:
+            found["style"] = chosen.style_weight * self.style(seen)
+        if chosen.content_weight:
+            found["content"] = chosen.content_weight * content_loss(seen[CONTENT], kept[CONTENT])
+        return torch.stack(list(found.values())).sum(), {f"{name}_{self.name}": x for name, x in found.items()}
+
+    def judgement(self, real: Tensor, drawn: Tensor, seen_real: Maps, seen: Maps, update: Update) -> dict[str, Tensor]:
+        """How badly the discriminators tell pictures of this kind from translations into it."""
+        found = {}
+        if self.discriminator is not None:
+            shown = self.pool.exchange(drawn, update.generator)
+            loss = self.losses.discriminator(self.discriminator(real), self.discriminator(shown))
+            if self.settings.adversarial == "wgan_gp":
+                with torch.autocast(real.device.type, enabled=False):
+                    slope = gradient_penalty(self.discriminator, real, shown.float(), generator=update.generator)
+                loss = loss + PENALTY * slope
+            found[f"discriminator_{self.name}"] = loss
+        if self.critic is not None:
+            pairs = zip(self.critic(seen_real), self.critic({k: m.detach() for k, m in seen.items()}), strict=True)
+            losses = [(_missed(one, 1) + _missed(other, 0)) / 2 for one, other in pairs]
+            found[f"critic_{self.name}"] = torch.stack(losses).mean()
+        return found
+
+
+def _missed(scores: Tensor, wanted: float) -> Tensor:
+    return (scores.float() - wanted).square().mean()
+
+
+class Translators:
+    """The networks of a run and what they learn at each step.
+
+    Attributes:
+        networks: all of them by name; ``kept`` are those that go into the finished file.
+        ways: what is translated into what.
+    """
+
+    ways: tuple[tuple[Domain, Domain], ...]
+
+    def __init__(
+        self,
+        shape: CycleGANConfig,
+        settings: TrainCycleGANSettings,
+        training: tuple[PackedPictures, PackedPictures],
+        device: torch.device,
+    ) -> None:
+        self.settings, self.device = settings, device
+        looks = bool(settings.feature_weight or settings.style_weight or settings.content_weight)
+        self.features = load_features(layers=LAYERS, device=device) if looks else None
+        self.sides = {
+            target: Side(target, shape, settings, self._grams(training["ab".index(target)])) for _, target in self.ways
+        }
+        judged = bool(settings.patch_weight) and settings.adversarial != "wgan_gp"
+        self.alarms = Alarms(tuple(self.sides), judged=judged)
+        self.networks: Networks = {n: net for side in self.sides.values() for n, net in side.networks().items()}
+        self.kept = {name for name in self.networks if not name.startswith("style")}
+        self.networks["alarms"] = self.alarms
+
+    def _grams(self, packed: PackedPictures) -> dict[str, Tensor] | None:
+        """Mean Gram matrices of a kind, at the scale that its crops are seen at."""
+        if self.features is None:
+            return None
+        stride = max(1, len(packed) // TARGET_PICTURES)
+        side = self.settings.size // 4 * 4
+        pictures = centre_crops(packed, side, places=range(0, len(packed), stride))
+        return mean_grams(self.features, pictures.to(self.device))
+
+    def load(self, path: Path) -> None:
+        """Begin with a finished network: its generators, and its discriminators where it has some.
+
+        Raises:
+            GANError: it has no generator of a direction that is to be trained.
+        """
+        for side in self.sides.values():
+            side.generator.load_state_dict(load_generator(path, side.way).state_dict())  # type: ignore[arg-type]
+            if side.discriminator is not None and load_checkpoint(path, prefix=f"discriminator_{side.name}.").tensors:
+                side.discriminator.load_state_dict(load_discriminator(path, side.name).state_dict())
+            tensors = load_checkpoint(path, prefix=f"critic_{side.name}.").tensors
+            if side.critic is not None and tensors:
+                try:
+                    load_into(side.critic, tensors)
+                except CheckpointError as error:
+                    raise GANError(f"{path.name}, critic_{side.name}: {error}") from None
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Adam for the generators, Adam for all that judges."""
+        rate = self.settings.learning_rate
+        return {
+            "generators": _adam(self._generating(), rate),
+            "discriminators": _adam(self._judging(), rate * self.settings.discriminator_rate),
+        }
+
+    def _generating(self) -> list[nn.Module]:
+        return [side.generator for side in self.sides.values()]
+
+    def _judging(self) -> list[nn.Module]:
+        parts = [part for side in self.sides.values() for part in (side.discriminator, side.critic)]
+        return [part for part in parts if part is not None]
+
+    def step(self, a: Tensor, b: Tensor, update: Update) -> dict[str, Tensor]:
+        """One step on crops of both kinds, (B, 3, H, W) each in [-1, 1]."""
+        raise NotImplementedError
+
+    def see(self, pictures: Tensor) -> Maps:
+        """Maps of the feature network; nothing where nobody looks through it."""
+        return self.features((pictures + 1) / 2) if self.features is not None else {}
+
+    def state(self) -> dict[str, Any]:
+        """The pools."""
+        return {name: side.pool.state() for name, side in self.sides.items()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take them back."""
+        for name, side in self.sides.items():
+            side.pool.load_state(state[name], self.device)
+
+
+def _adam(modules: list[nn.Module], rate: float) -> torch.optim.Optimizer:
+    parameters = [parameter for module in modules for parameter in module.parameters()]
+    if not parameters:  # nothing judges: style and content alone
+        parameters = [nn.Parameter(torch.zeros(()))]
+    return torch.optim.Adam(parameters, lr=rate, betas=(0.5, 0.999), fused=True)
+
+
+class Cycle(Translators):
+    """There and back: λ times the difference of a picture from its translation translated back (Zhu et al., 2017).
+
+    Differs from Zhu et al.: with ``cycle_every`` above 1 only some steps go back, one way at a time, at a weight that
+    makes up for it; with ``backwards_every`` above 1 only some translate b into a.
+    """
+
+    ways = (("a", "b"), ("b", "a"))
+
+    def step(self, a: Tensor, b: Tensor, update: Update) -> dict[str, Tensor]:
+        """See ``Translators``."""
+        chosen = self.settings
+        real: dict[Domain, Tensor] = {"a": a, "b": b}
+        ways = self.ways if update.step % chosen.backwards_every == 0 else self.ways[:1]
+        drawn = {target: self.sides[target].generator(real[source]) for source, target in ways}
+        with torch.no_grad():
+            seen_real = {name: self.see(picture) for name, picture in real.items()}
+        seen = {target: self.see(picture) for target, picture in drawn.items()}
+        losses: list[Tensor] = []
+        found: dict[str, Tensor] = {}
+        for source, target in ways:
+            appeal, parts = self.sides[target].appeal(real[source], drawn[target], seen[target], seen_real[source])
+            losses.append(appeal)
+            found |= self._shown(target, parts)
+        losses += self._there_and_back(real, drawn, update.step, found)
+        losses += self._left_alone(real, update.step, found)
+        update(torch.stack(losses).sum(), "generators")
+        judged: dict[str, Tensor] = {}
+        for _, target in ways:
+            judged |= self.sides[target].judgement(
+                real[target], drawn[target].detach(), seen_real[target], seen[target], update
+            )
+        if judged:
+            update(torch.stack(list(judged.values())).sum(), "discriminators")
+        for source, target in ways:
+            self.alarms.note(target, real[source], drawn[target], judged.get(f"discriminator_{target}"))
+        if chosen.alarms:
+            self.alarms.look(update.step)
+        for _, target in ways:
+            found |= self._shown(target, {name: x for name, x in judged.items() if name.endswith(f"_{target}")})
+        return found
+
+    def _shown(self, target: str, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What is learned in every n-th step counts n times in a mean over all of them."""
+        times = self.settings.backwards_every if target == "a" else 1
+        return {name: value * times for name, value in values.items()}
+
+    def _there_and_back(
+        self, real: Mapping[Domain, Tensor], drawn: Mapping[Domain, Tensor], step: int, found: dict[str, Tensor]
+    ) -> list[Tensor]:
+        weight, every = self.settings.cycle_weight, self.settings.cycle_every
+        if not weight or step % every:
+            return []
+        ways = [(source, target) for source, target in self.ways if target in drawn]
+        if every > 1:
+            ways, weight = [ways[step // every % len(ways)]], weight * every * len(ways)
+        losses = []
+        for source, target in ways:
+            back = self.sides[source].generator(drawn[target])
+            losses.append(weight * _apart(back, real[source]))
+            found[f"cycle_{source}"] = losses[-1]
+        return losses
+
+    def _left_alone(self, real: Mapping[Domain, Tensor], step: int, found: dict[str, Tensor]) -> list[Tensor]:
+        chosen = self.settings
+        weight = chosen.identity_weight * chosen.cycle_weight * chosen.identity_every
+        if not weight or step % chosen.identity_every:
+            return []
+        losses = []
+        for name, side in self.sides.items():
+            losses.append(weight * _apart(side.generator(real[name]), real[name]))
+            found[f"identity_{name}"] = losses[-1]
+        return losses
+
+
+def _apart(one: Tensor, other: Tensor) -> Tensor:
+    return (one - other).abs().float().mean()
+
+
+class OneWay(Translators):
+    """From a to b only; each patch of a translation is to say most about the same patch of the picture (CUT)."""
+
+    ways = (("a", "b"),)
