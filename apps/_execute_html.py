@@ -23,9 +23,10 @@ _OWN = (
     ".digits .digit{padding:8px 6px 7px;border:1px solid var(--rule);border-radius:12px;background:var(--sheet)}"
     f".digits b{{display:block;font:500 30px/1.15 {_MONO}}}"
     ".digits .off{border-color:var(--warn);background:var(--warn-wash)}.digits .off b{color:var(--warn)}"
-    ".digits .end b{color:var(--soft)}"
+    ".digits .end b{color:var(--soft);font-size:17px;line-height:35px}"
     ".digits small{display:block;font-size:12px;line-height:1.5;color:var(--soft);white-space:nowrap}"
-    ".digits small:first-of-type{color:var(--ink)}"
+    ".digits small:first-of-type,.digits i{color:var(--ink)}"
+    f".digits i{{font:600 12px {_MONO};margin-right:2px}}"
     ".digits .sure{display:block;height:3px;border-radius:2px;margin:4px 2px 5px;background:"
     "linear-gradient(90deg,var(--accent) var(--part),var(--rule) var(--part))}"
     ".digits .digit,.digits .truth{text-align:center;animation:come .3s ease-out calc(var(--at)*.16s) both}"
@@ -47,8 +48,8 @@ _OWN = (
     ".levels th{font-size:13px}.digits .who{padding-right:4px}}"
     "</style>"
 )
-_SHOWN_OTHERS = 2
-"""Guesses under each digit besides the one that was written."""
+_SHOWN_OTHERS, _LEAST = 2, 0.005
+"""Guesses under each digit besides the one that was written: how many at most, how likely at least."""
 
 
 def show_executed(executed: Executed) -> str:
@@ -109,15 +110,15 @@ def _digit(digit: Digit, at: int, true: str, over: bool) -> str:
     """A character that was written, how likely the network found it, and what else it might have been."""
     ends = digit.character == END
     classes = "digit" + (" end" if ends else "") + (" off" if over and digit.character != true else "")
-    others = "".join(f"<small>{_guess(*guess)}</small>" for guess in digit.guesses[1 : 1 + _SHOWN_OTHERS])
-    title = ", ".join(_guess(*guess) for guess in digit.guesses)
+    others = "".join(
+        f"<small><i>{_name(character)}</i> {100 * chance:.0f} %</small>"
+        for character, chance in digit.guesses[1 : 1 + _SHOWN_OTHERS]
+        if chance >= _LEAST
+    )
+    title = ", ".join(f"{_name(character)} {100 * chance:.1f} %" for character, chance in digit.guesses)
     sure = f'<span class="sure" style="--part:{100 * digit.probability:.0f}%"></span>'
     body = f"<b>{_name(digit.character)}</b><small>{100 * digit.probability:.0f} %</small>{sure}{others}"
     return f'<span class="{classes}" style="--at:{at}" title="{html.escape(title)}">{body}</span>'
-
-
-def _guess(character: str, chance: float) -> str:
-    return f"{_name(character)} {100 * chance:.0f} %"
 
 
 def _name(character: str) -> str:

@@ -12,8 +12,8 @@ from test_cli import Creative, creative  # noqa: F401
 
 from apps._execute_html import show_executed
 from creative import run
-from creative.data.programs import Level
-from creative.engines.learning_to_execute import execute, load_trained
+from creative.data.programs import Level, read_program
+from creative.engines.learning_to_execute import Digit, Executed, Reading, execute, load_trained
 from creative.options.execute import ExecuteSettings
 
 
@@ -99,7 +99,28 @@ def test_the_page_escapes_and_counts() -> None:
     shown = show_executed(many)
     right, done = many.score
     assert f"{right} of {done} right" in shown
-    assert "3 more programs" in shown
+    assert "All 7 programs" in shown
+    assert shown.count("<tr><td><pre>") == 7
+
+
+def test_the_page_shows_each_digit_with_its_guesses_above_the_truth() -> None:
+    digits = (
+        Digit("5", 0.6, (("5", 0.6), ("4", 0.38), ("3", 0.001))),
+        Digit("1", 0.5, (("1", 0.5), (".", 0.3), ("-", 0.2))),
+        Digit(".", 1.0, ((".", 1.0),)),
+    )
+    shown = show_executed(Executed((Reading(read_program("print((8+6))"), "14", "programs", digits, True),)))
+    grid = shown[shown.index('class="digits"') : shown.index("verdict", shown.index('class="digits"'))]
+    cells = re.findall(r'<span class="(digit[^"]*)" style="--at:(\d)"[^>]*><b>(\w+)</b><small>(\d+) %', grid)
+    # Written from the last digit on: they stand as one reads them, and come in the order of writing.
+    assert cells == [("digit end", "2", "end", "100"), ("digit", "1", "1", "50"), ("digit off", "0", "5", "60")]
+    assert re.findall(r'class="truth"[^>]*>(.)<', grid) == ["1", "4"]
+    assert re.findall(r"<i>(\w+|−)</i> (\d+) %", grid) == [("end", "30"), ("−", "20"), ("4", "38")]
+    assert "Wrong, <span>and was only 30 % sure" in shown
+    assert (
+        show_executed(Executed((Reading(read_program("print(14)"), "14", "programs", digits[:1], True),))).count("…")
+        == 1
+    )
 
 
 def test_the_bundled_network_knows_something() -> None:
