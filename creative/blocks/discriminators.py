@@ -24,7 +24,6 @@ class PatchConfig(NetworkConfig):
         norm: of all layers but the first and the last.
         spectral_norm: see ``PatchDiscriminator``.
         in_channels: 3 for pictures, 6 for pictures with what they were made from.
-        eps: see ``ResNetConfig``.
     """
 
     kind: ClassVar[str] = "patch"
@@ -33,7 +32,6 @@ class PatchConfig(NetworkConfig):
     norm: Norm = "instance"
     spectral_norm: bool = False
     in_channels: int = 3
-    eps: float = 1e-3
 
     def __post_init__(self) -> None:
         self._at_least(1, "width", "num_layers", "in_channels")
@@ -62,7 +60,7 @@ class PatchDiscriminator(nn.Module):
         for number, width in enumerate(widths):
             norm: Norm = config.norm if number else "none"
             stride = 2 if number < config.num_layers else 1
-            layers += _layer(channels, width, stride=stride, norm=norm, spectral=config.spectral_norm, eps=config.eps)
+            layers += _layer(channels, width, stride=stride, norm=norm, spectral=config.spectral_norm)
             channels = width
         layers.append(_conv(channels, 1, spectral=config.spectral_norm))
         self.layers = nn.Sequential(*layers)
@@ -73,11 +71,11 @@ class PatchDiscriminator(nn.Module):
 
 
 def _layer(
-    in_channels: int, out_channels: int, *, stride: int, norm: Norm, spectral: bool, eps: float, kernel_size: int = 4
+    in_channels: int, out_channels: int, *, stride: int, norm: Norm, spectral: bool, kernel_size: int = 4
 ) -> list[nn.Module]:
     conv = _conv(in_channels, out_channels, kernel_size, stride=stride, bias=norm == "none", spectral=spectral)
     norms: dict[Norm, list[nn.Module]] = {
-        "instance": [InstanceNorm2d(out_channels, eps=eps, affine=True)],
+        "instance": [InstanceNorm2d(out_channels, affine=True)],
         "batch": [nn.BatchNorm2d(out_channels)],
         "none": [],
     }

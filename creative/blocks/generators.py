@@ -32,8 +32,6 @@ class ResNetConfig(NetworkConfig):
         upsampling: ``resize``, then convolve, which leaves no checkerboard; or ``transposed`` convolutions, with zeros
             around the maps wherever the size changes, which is the layout of published checkpoints.
         residual: the output is the input plus what the network draws, which is nothing to begin with.
-        eps: added to each variance that instance normalisation divides by. With the usual 1e-5, gradients explode on
-            a flat picture.
     """
 
     kind: ClassVar[str] = "resnet"
@@ -42,15 +40,12 @@ class ResNetConfig(NetworkConfig):
     norm: Norm = "instance"
     upsampling: Upsampling = "resize"
     residual: bool = False
-    eps: float = 1e-3
 
     def __post_init__(self) -> None:
         self._at_least(1, "width")
         self._at_least(0, "num_blocks")
         self._one_of("norm", get_args(Norm))
         self._one_of("upsampling", get_args(Upsampling))
-        if not self.eps > 0:
-            raise GANError(f"eps is {self.eps}, but must be above 0.")
 
 
 class Generator(nn.Module, ABC):
@@ -119,7 +114,6 @@ class ResNetGenerator(Generator):
         self.head = PictureConv(width)
         if config.residual:
             self.head.start_at_zero()
-        _set_eps(self, config.eps)
 
     def forward(self, picture: Tensor) -> Tensor:
         """(B, 3, H, W) in [-1, 1] -> the same shape and range."""
@@ -202,12 +196,6 @@ class _Bounded(torch.autograd.Function):
         (x,) = ctx.saved_tensors
         further = ((x > 1) & (grad < 0)) | ((x < -1) & (grad > 0))  # one descends along minus the gradient
         return grad.masked_fill(further, 0)
-
-
-def _set_eps(network: nn.Module, eps: float) -> None:
-    for module in network.modules():
-        if isinstance(module, nn.InstanceNorm2d):
-            module.eps = eps
 
 
 def _fast_layout(picture: Tensor) -> Tensor:

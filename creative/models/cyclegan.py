@@ -200,7 +200,7 @@ def import_junyanz(path: str | os.PathLike[str], *, device: str | torch.device =
         raise GANError(
             f"{shown(Path(path))} was trained with batch normalisation; expected was instance normalisation."
         )
-    config = ResNetConfig(width=len(stem), num_blocks=num_blocks, upsampling="transposed", eps=1e-5)
+    config = ResNetConfig(width=len(stem), num_blocks=num_blocks, upsampling="transposed")
     generator = ResNetGenerator(config)
     tensors = {name: tensor for name, tensor in generator.state_dict().items() if ".norm." in name}
     for theirs, ours in _published_names(state, num_blocks).items():
