@@ -39,7 +39,7 @@ _TILT_MARGIN = 7
 _PLACE_MARGIN = 0.035
 _GAP = 0.03
 _BIGGER = 1.18
-_GRID = 64  # pixels a side, in which it is measured how far things overlap
+_GRID = 128  # pixels a side, in which it is measured how far things overlap
 
 
 # Shapes: an outline around 0, at most 1 away from it, and the hole in it ----------------------------------------------
@@ -89,7 +89,7 @@ _OUTLINES: dict[str, tuple[Points, Points]] = {
     "star": (_star(), []),
     "heart": (_heart(), []),
     "cross": (_cross(), []),
-    "ring": (_round(0.98), _round(0.64)),
+    "ring": (_round(0.98), _round(0.67)),
     "moon": (_moon(), []),
 }
 SHAPES = tuple(_OUTLINES)
@@ -175,8 +175,8 @@ def inside(a: Thing, b: Thing) -> bool:
     """Wholly within its outline, with some room; in a ring, within its hole."""
     if _distance(a, b) >= b.radius or a.radius >= b.radius:
         return False
-    within = not (_mask(replace(a, radius=1.06 * a.radius), False) & ~_mask(b, True)).any()
-    return within and (b.shape != "ring" or _shared(a, b) == 0)
+    roomy = _mask(replace(a, radius=1.07 * a.radius), False)
+    return not (roomy & ~_mask(b, True)).any() and (b.shape != "ring" or not (roomy & _mask(b, False)).any())
 
 
 def overlaps(a: Thing, b: Thing) -> bool:
