@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from creative.provenance import Provenance
 
 OutputKind = Literal["image", "text", "video", "model", "folder"]
+Values = Mapping[str, Any]
+"""Of some fields of an action, by name."""
 WRITES_ITSELF = {"video", "model", "folder"}
 """What an engine writes to a place that it is told, and goes on with there when it is started again."""
 
@@ -66,7 +68,9 @@ class Action:
         output: what the result is. An engine returns a picture or a text, or an object of its own with ``.picture`` or
             ``.text`` and, if it likes, ``.provenance``; a text job's previews are the text so far.
         batch: the input field whose many files are separate jobs (a folder stands for its pictures), or None.
-        examples: makes, in a folder, what a page offers to click: by title, the values of some inputs.
+        together: the input field whose many files are one job, in which a folder stands for its pictures too, or None.
+        examples: makes, in a folder, what a page offers to click: by title, the values of some inputs, or what makes
+            them anew at each click.
         page: whether the action has a form on its app's page (training on a server may not).
         place: from inputs and settings, where a model or a folder goes when nobody says; None for ``out/`` and a name
             made of the inputs'.
@@ -74,6 +78,7 @@ class Action:
             needs no script and nothing from elsewhere (inline SVG, ``<audio src="data:...">``, ``title=``,
             ``<details>``). It is shown under the result, and ``-o NAME.html`` saves it. A job that was stopped is
             shown where its preview is more than a bare text or picture.
+        table: the result as a table, lines of values with commas between, which ``-o NAME.csv`` saves.
         shows_all: the text is all in there too, so that at the end a page shows nothing else.
         clicks: what parts of the result picture lead to when they are clicked on a page.
         score: how many of a result's answers are right, and of how many; a page adds them up while it is visited.
@@ -87,10 +92,12 @@ class Action:
     start: Callable[..., Generator[Step, None, Any]]
     output: OutputKind = "image"
     batch: str | None = None
-    examples: Callable[[Path], Mapping[str, Mapping[str, Any]]] | None = None
+    together: str | None = None
+    examples: Callable[[Path], Mapping[str, Values | Callable[[], Values]]] | None = None
     page: bool = True
     place: Callable[[Any, Any], Path] | None = None
     show: Callable[[Any], str] | None = None
+    table: Callable[[Any], str] | None = None
     shows_all: bool = False
     clicks: Clicks | None = None
     score: Callable[[Any], tuple[int, int]] | None = None
@@ -199,6 +206,8 @@ class _Job:
         plain = text_of(result) if self.action.output == "text" else picture_of(result)
         shown = show(self.action, result, complete=not facts)
         content = page(self.action, plain, made, shown) if results.is_page(self.place.path) else plain
+        if results.is_table(self.place.path) and self.action.table is not None:
+            content = self.action.table(result)
         return results.save(self.place, content, made, stopped=bool(facts)), shown
 
     def provenance(self, result: Any) -> Provenance:

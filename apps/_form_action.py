@@ -19,6 +19,11 @@ from creative.provenance import Source
 from creative.settings import NAMED, Record, describe
 
 Updates: TypeAlias = dict[Any, Any]
+SAVED_AS = {
+    "video": ("A GIF plays anywhere; an MP4 is smaller", [("MP4", "mp4"), ("GIF", "gif")]),
+    "text": ("Of many pictures a table is handier", [("Text", "txt"), ("CSV table", "csv")]),
+}
+"""What kinds of file there are to choose from, and why one might."""
 
 
 class ActionForm:
@@ -36,11 +41,8 @@ class ActionForm:
                     advanced = [self._fields(record, advanced=True) for record in (action.inputs, action.settings)]
                     self.inputs, self.settings = self.inputs + advanced[0], self.settings + advanced[1]
                 self.more.visible = bool(advanced[0] or advanced[1])
-                self.kind = gr.Radio(
-                    [("MP4", "mp4"), ("GIF", "gif")], value="mp4", label="Save as",
-                    info="A GIF plays anywhere; an MP4 is smaller",
-                    render=action.output == "video",
-                )  # fmt: skip
+                told, kinds = SAVED_AS["video" if action.output == "video" else "text"]
+                self.kind = gr.Radio(kinds, value=kinds[0][1], label="Save as", info=told, render=self.offers_kinds)
                 with gr.Row(elem_classes="act"):
                     self.start = gr.Button(
                         action.title, variant="primary", size="lg", elem_classes="start", elem_id=self.start_id
@@ -62,7 +64,7 @@ class ActionForm:
 
     def _fields(self, record: type[Record], *, advanced: bool) -> list[Widget]:
         return [
-            build_widget(field, batch=field.name == self.action.batch)
+            build_widget(field, batch=field.name in {self.action.batch, self.action.together})
             for field in describe(record)
             if field.advanced is advanced
         ]
@@ -74,12 +76,13 @@ class ActionForm:
         of_pictures = any(field.file == "picture" for field in describe(self.action.inputs))
         gr.HTML(f"<p>{'No picture at hand? Try' if of_pictures else 'Try'} one of these.</p>")
         for title, values in self.action.examples(SITE / "examples").items():
-            filled = self.filled(values)
-            picture = next((value for value in values.values() if isinstance(value, Path)), None)
+            first = values() if callable(values) else values
+            filled = self.filled(first)
+            picture = next((value for value in first.values() if isinstance(value, Path)), None)
             icon = thumbnail(picture, SITE, side=96) if picture is not None else None
             button = gr.Button(title, icon=icon, size="sm", min_width=0, elem_classes="example")
             button.click(
-                lambda filled=filled: filled, None, list(filled),
+                lambda filled=filled, new=values: self.filled(new()) if callable(new) else filled, None, list(filled),
                 api_visibility="private", show_progress="hidden", queue=False,
             )  # fmt: skip
 
@@ -100,7 +103,12 @@ class ActionForm:
 
     def _kinds(self) -> list[Any]:
         """The choice of a kind of file, where there is one."""
-        return [self.kind] if self.action.output == "video" else []
+        return [self.kind] if self.offers_kinds else []
+
+    @property
+    def offers_kinds(self) -> bool:
+        """Whether somebody may choose what kind of file the result is saved as."""
+        return self.action.output == "video" or self.action.table is not None
 
     def _handler(self) -> Callable[..., Generator[Updates, None, None]]:
         """``handle`` with parameters named as the fields, for those who call it from a program."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from apps._form_gradio import gr
+from creative.pretrained import SUGGESTED
 from creative.settings import NAMED, Description
 
 
@@ -144,8 +145,10 @@ def _pictures(field: Description) -> Widget:
 
 
 def _drop(field: Description) -> Any:
+    camera = field.widget == "camera"
     picture = gr.Image(
-        label=_title(field), type="filepath", sources=["upload", "clipboard"], height=210, buttons=[],
+        label=_title(field), type="filepath", sources=["upload", *(["webcam"] if camera else []), "clipboard"],
+        height=210, buttons=[], webcam_options=gr.WebcamOptions(mirror=False) if camera else None,
         placeholder=f"{field.title}\ndrop, paste or click", elem_classes=["picture", field.file or ""],
     )  # fmt: skip
     picture.preprocess = _path  # the file as it came: our own opening knows its dangers and tells them
@@ -206,17 +209,25 @@ def _styles(field: Description) -> Widget:
     )
 
 
+_NOBODY = {"captioner": "Whichever knows the picture"}
+"""What it means that none of a kind is given, where that is more than none."""
+PRETRAINED = {"captioner": {name: f"{title}, downloaded once" for name, title in SUGGESTED.items()}}
+"""Networks of others that can be fetched, by kind and name; any other name can be written too."""
+
+
 def _named(field: Description) -> Widget:
     """Trained networks by name, and the file of one of one's own, which counts where there is one."""
     kind = str(field.file)
     titles = trained_titles(kind)
     choices = [(title, name) for name, title in titles.items()]
+    choices += [(title, name) for name, title in PRETRAINED.get(kind, {}).items()]
     if field.optional:
-        choices.insert(0, ("None", ""))
+        choices.insert(0, (_NOBODY.get(kind, "None"), ""))
     default = field.default or (choices[0][1] if choices else None)
+    free = kind in PRETRAINED  # any other name may be written
     known = gr.Dropdown(
         choices, value=default if field.optional or default in titles else None, label=field.title,
-        info=field.description, elem_classes=[kind],
+        info=field.description, elem_classes=[kind], allow_custom_value=free,
     )  # fmt: skip
     with gr.Accordion(f"A {kind} of your own", open=False, elem_classes="advanced"):
         own = gr.File(
@@ -227,7 +238,10 @@ def _named(field: Description) -> Widget:
         field,
         (known, own),
         lambda name, path: path or name or None,
-        lambda value: (value if value in trained_titles(kind) else "" if field.optional else default, None),
+        lambda value: (
+            value if value in trained_titles(kind) or (free and value) else "" if field.optional else default,
+            None,
+        ),
         "file",
     )
 

@@ -45,11 +45,22 @@ def files(inputs: Inputs, *, folders: str | None = None) -> dict[str, list[Path]
             continue
         values = value if entry.many else (value,)
         kind = "any" if entry.name == folders else entry.file
-        found[entry.name] = [_named(one, kind) for one in values]
+        paths = [path for one in values if (path := _named(one, kind)) is not None]
+        found |= {entry.name: paths} if paths else {}
     return found
 
 
-def _named(value: Any, kind: str) -> Path:
+def _named(value: Any, kind: str) -> Path | None:
+    """The file that is meant; None for what is no file of this machine: a pretrained network yet to be fetched, data
+    that are drawn.
+    """
+    if kind == "captioner":
+        from creative.pretrained import find_pretrained, is_pretrained
+
+        if is_pretrained(value):
+            return find_pretrained(value).weights
+    if kind == "captions" and value == "scenes":
+        return None
     if kind in NAMED:
         from creative.weights import find_trained
 
@@ -84,7 +95,7 @@ def _file(path: Path, kind: str) -> Path:
         raise SettingsError(f"There is no {'folder' if kind == 'folder' else 'file'} {path}.")
     if kind == "folder" and not path.is_dir():
         raise SettingsError(f"{path} is not a folder.")
-    if kind not in {"folder", "any"} and path.is_dir():
+    if kind not in {"folder", "any", "captions"} and path.is_dir():
         raise SettingsError(f"{path} is a folder, where a file is expected.")
     if kind != "folder" and not os.access(path, os.R_OK):
         raise SettingsError(f"{path} cannot be read: you have no permission to.")
@@ -127,7 +138,11 @@ def record(
         }
     key = repeats.result.get("job") if repeats is not None else job_key(action, inputs, settings)
     values = inputs.model_dump(mode="json")
-    plain = [entry for entry in describe(type(inputs)) if entry.file is None]
+    plain = [
+        entry
+        for entry in describe(type(inputs))
+        if entry.file is None or (entry.file in NAMED and entry.name not in files)
+    ]
     words = {entry.name: values[entry.name] for entry in plain if getattr(inputs, entry.name) != entry.default}
     told = {**made.result, **({"given": words} if words else {}), "job": key}
     asked = made.settings
@@ -265,6 +280,11 @@ def is_folder(out: str | Path) -> bool:
 def is_page(path: Path) -> bool:
     """Whether a result is saved as a page to look at, with what its action shows of it."""
     return path.suffix.lower() == ".html"
+
+
+def is_table(path: Path) -> bool:
+    """Whether a result is saved as a table."""
+    return path.suffix.lower() == ".csv"
 
 
 def result_name(action: Action, inputs: Inputs) -> str:

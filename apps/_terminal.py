@@ -200,13 +200,16 @@ def run_action(action: Action, inputs: Inputs, settings: Settings, options: Any)
 
 def _jobs(action: Action, inputs: Inputs) -> list[Inputs]:
     """One job's inputs for each file of the batch field; a folder stands for its pictures."""
-    if action.batch is None:
+    several = action.batch or action.together
+    if several is None:
         results.files(inputs)
         return [inputs]
     from creative.images import picture_files
 
-    results.files(inputs, folders=action.batch)
-    every = inputs.changed(**{action.batch: tuple(picture_files(getattr(inputs, action.batch)))})
+    results.files(inputs, folders=several)
+    every = inputs.changed(**{several: tuple(picture_files(getattr(inputs, several)))})
+    if action.batch is None:
+        return [every]
     return [every.changed(**{action.batch: (path,)}) for path in getattr(every, action.batch)]
 
 
@@ -221,7 +224,7 @@ def _one(
         if not anew and (there := place.done_already(key, inputs)) is not None:
             screen.say(f"{there} is there already, made by this very job (--again makes it anew).")
             if not options.json_report:
-                if action.output == "text" and not results.is_page(there):
+                if action.output == "text" and not results.is_page(there) and not results.is_table(there):
                     Stream(sys.stdout).end(there.read_text(encoding="utf-8"))
                 else:
                     print(there, flush=True)

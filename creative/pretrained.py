@@ -24,8 +24,11 @@ KINDS = {
     "vision-encoder-decoder": "VisionEncoderDecoderModel",
 }
 """What a model's config.json may call it, and its class in transformers."""
-SUGGESTED = ("Salesforce/blip-image-captioning-base", "microsoft/git-base-coco")
-"""Captioners of everyday photos that are known to come as safetensors."""
+SUGGESTED = {
+    "Salesforce/blip-image-captioning-base": "Everyday photos: BLIP",
+    "microsoft/git-base-coco": "Everyday photos: GIT",
+}
+"""Captioners that come as safetensors, by their names on huggingface.co."""
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?")
 _WEIGHTS = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
@@ -51,14 +54,21 @@ class Place:
     repository: str = ""
     revision: str | None = None
 
+    @property
+    def weights(self) -> Path | None:
+        """The file of its weights, or the first of several; None where it has yet to be fetched."""
+        return weight_files(self.folder)[0] if self.folder is not None else None
+
 
 def is_pretrained(name: str | os.PathLike[str]) -> bool:
-    """Whether a name means a pretrained captioner and not one of ours: a folder with its configuration, or
-    ``owner/name`` of huggingface.co, with a revision after an ``@`` if need be.
+    """Whether a name means a pretrained captioner and not one of ours: a folder with its configuration or the weights
+    in it, or ``owner/name`` of huggingface.co, with a revision after an ``@`` if need be.
     """
     path = Path(name).expanduser()
-    if path.exists():
-        return path.is_dir() and not (path / "best.safetensors").is_file()
+    if path.is_file():
+        return path.name.startswith("model") and (path.parent / "config.json").is_file()
+    if path.is_dir():
+        return not (path / "best.safetensors").is_file()
     return path.suffix != ".safetensors" and _REPOSITORY.fullmatch(os.fspath(name)) is not None
 
 
@@ -71,16 +81,17 @@ def find_pretrained(name: str | os.PathLike[str]) -> Place:
     check_installed()
     path = Path(name).expanduser()
     if path.exists():
-        check_folder(path)
-        return Place(os.fspath(name), path)
+        folder = path if path.is_dir() else path.parent
+        check_folder(folder)
+        return Place(os.fspath(name), folder)
     if not _REPOSITORY.fullmatch(os.fspath(name)):
         raise PretrainedError(f"There is no folder {shown(path)}, nor can a model on huggingface.co be called that.")
     repository, _, revision = os.fspath(name).partition("@")
     place = Place(os.fspath(name), None, repository, revision or None)
-    folder = _cached(place)
-    if folder is not None:
-        check_folder(folder, place.name)
-    return Place(place.name, folder, place.repository, place.revision)
+    cached = _cached(place)
+    if cached is not None:
+        check_folder(cached, place.name)
+    return Place(place.name, cached, place.repository, place.revision)
 
 
 def check_installed() -> None:
@@ -178,7 +189,7 @@ def _cached(place: Place) -> Path | None:
 def _no_safetensors(told: str) -> str:
     return (
         f"{told} has no {_WEIGHTS}: other files of weights may run code when they are read, so they are not; "
-        f"choose a model that has one, such as {SUGGESTED[0]}."
+        f"choose a model that has one, such as {next(iter(SUGGESTED))}."
     )
 
 

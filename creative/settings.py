@@ -22,7 +22,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
-Widget = Literal["auto", "prompt", "code", "seed", "slider", "number"]
+Widget = Literal["auto", "prompt", "code", "camera", "seed", "slider", "number"]
 FileKind = Literal[
     "picture",
     "mask",
@@ -32,6 +32,7 @@ FileKind = Literal[
     "voice",
     "translator",
     "captioner",
+    "captions",
     "weights",
     "folder",
     "pictures",

@@ -16,7 +16,7 @@ from creative.settings import CaptionerName, Field, FileOf, Folder, Inputs, Pict
 
 CAPTIONERS = ("aerial", "scenes")
 """The bundled captioners by name."""
-CaptionData = Annotated[str, FileOf("any")]
+CaptionData = Annotated[str, FileOf("captions")]
 """A folder or file with captions, or ``scenes`` for pictures that are drawn as it goes."""
 SCENES = "scenes"
 
@@ -25,12 +25,17 @@ class CaptionInputs(Inputs):
     """Pictures, and who describes them."""
 
     pictures: tuple[PictureFile, ...] = Field(
-        title="Pictures", description="Pictures to describe, or folders of them", positional=True, min_length=1
+        title="Picture",
+        description="Pictures to describe, or folders of them",
+        positional=True,
+        min_length=1,
+        widget="camera",
     )
     model: CaptionerName | None = Field(
         None,
         title="Model",
-        description="aerial (photos from above), scenes (drawn shapes) or a file; none: whichever knows the picture",
+        description="aerial (photos from above), scenes (drawn shapes), a file, or a pretrained one's folder or name "
+        "on huggingface.co, for everyday photos; none: whichever knows the picture",
     )
 
 
@@ -96,6 +101,9 @@ class TrainCaptionInputs(Inputs):
     )
     pictures: Folder | None = Field(
         None, title="Pictures", description="Where the pictures are, if not beside the captions"
+    )
+    others: tuple[Folder, ...] = Field(
+        (), title="Others", description="Folders of all kinds of other pictures, to learn what it does not know"
     )
     start_from: WeightsFile | None = Field(
         None, title="Start from", description="A captioner with the same encoder to go on from"
