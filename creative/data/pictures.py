@@ -27,6 +27,7 @@ from torch.utils.data import Dataset
 
 from creative.data.draws import Draw
 from creative.device import random_generator
+from creative.images import open_image
 from creative.progress import Step
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
@@ -113,14 +114,15 @@ def pack_pictures(
 ) -> Generator[Step, None, PackedPictures]:
     """Decode pictures once, shrunk so that their short side has at most ``short_side`` pixels.
 
-    A file that cannot be read is skipped, counted and named. The result is kept in the folder ``cache`` and found there
-    again as long as the files are the same.
+    They are taken as they are meant to be seen: upright, in sRGB, transparency over white. A file that cannot be read
+    is skipped, counted and named. The result is kept in the folder ``cache`` and found there again as long as the files
+    are the same.
 
     Raises:
         PicturesError: not one of the files can be read.
     """
     yield Step(0, len(files), message=f"Decoding {len(files)} pictures.")
-    key = hashlib.sha256(json.dumps([2, short_side, *map(_identity, files)]).encode()).hexdigest()[:16]
+    key = hashlib.sha256(json.dumps([3, short_side, *map(_identity, files)]).encode()).hexdigest()[:16]
     pixels, index = cache / f"pictures-{key}.bin", cache / f"pictures-{key}.json"
     if index.is_file() and pixels.is_file():
         found = json.loads(index.read_text(encoding="utf-8"))
@@ -166,7 +168,7 @@ def _identity(file: Path) -> list[str | int]:
 def _decode(file: Path, short_side: int) -> np.ndarray:
     with Image.open(file) as image:
         image.draft("RGB", (short_side, short_side))
-        picture = image.convert("RGB")
+        picture = open_image(image)
     width, height = picture.size
     scale = short_side / min(width, height)
     if scale < 1:
