@@ -47,6 +47,15 @@ def test_what_came_in_on_the_standard_input_is_replayed(
     assert said.code == 0, said
 
 
+def test_the_answer_is_said_once(creative: Creative) -> None:  # noqa: F811
+    said = creative("execute", "--text", "print((5-3))")
+    lines = said.out.splitlines()
+    assert lines[0] == "print((5-3))"
+    assert re.fullmatch(r"  network: -?\d+   \(\d+ % sure\)", lines[1])
+    assert re.fullmatch(r"  Python:  2   \((right|wrong)\)", lines[2])
+    assert said.out.count("print((5-3))") == 1
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

@@ -437,6 +437,10 @@ def test_a_program_is_read_digit_by_digit(small: Path) -> None:
     assert len(grown[0]) == 1
     for before, after in itertools.pairwise(grown):
         assert after[: len(before)] == before
+    texts = [step.preview().text.rstrip("\n") for step in steps if step.preview is not None]
+    assert all(after.startswith(before) for before, after in itertools.pairwise(texts))
+    assert [step.done for step in steps] == sorted(step.done for step in steps)
+    assert all(step.done <= step.total == 3 for step in steps)  # two digits and the dot
     result = run(execute("a = 12\nprint(a + 3)", weights=small, device="cpu"))
     reading = result.readings[0]
     assert reading.truth == "15"

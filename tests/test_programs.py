@@ -132,6 +132,12 @@ def test_what_is_held_out_is_never_trained_on() -> None:
     assert {split_of(found) for found in parts["training"]} == set(range(2, 10))
 
 
+def test_a_program_copied_with_its_margin_is_read_and_its_lines_are_counted() -> None:
+    assert read_program("    a=5\n\n    for x in range(3):\n      a+=2\n    print(a)\n").answer == 11
+    with pytest.raises(ProgramError, match=r"^Line 3: division"):
+        read_program("\n    a=5\n    print(a/2)\n")
+
+
 @pytest.mark.parametrize("task", ["addition", "memorisation"])
 def test_tasks_without_a_program(task: str) -> None:
     for found in sample(range(200), lambda random: Level(5, 1), task=task):
@@ -159,7 +165,7 @@ def test_tasks_without_a_program(task: str) -> None:
         ("print(8/2)", "division"),
         ("print(8//2)", "division"),
         ("print(2**9)", "the power"),
-        ("print(-5)", "(0-5)"),
+        ("print(-5)", "a sign before a number is not in the language; write (0-5) for -5."),
         ("print(5.0)", "a number with a point"),
         ("print(True)", "a truth value"),
         ("print('a')", "a text"),
@@ -180,7 +186,10 @@ def test_tasks_without_a_program(task: str) -> None:
         ("print(" + "9" * 30 + ")", "more than 18 digits"),
         ("a=2\na=(a*a)\nprint(a)", "a number on one side"),
         ("a=1\na+=2\nprint(a)", "outside a loop"),
-        ("a=1\nif a<2:\n  a=3\nprint(a)", "an if of its own"),
+        (
+            "a=1\nif a<2:\n  a=3\nprint(a)",
+            "Line 2: an if of its own is not in the language; a conditional expression is",
+        ),
         ("while 1:\n  pass", "while"),
         ("import os\nprint(1)", "an import"),
         ("exit()\nprint(1)", "a call of anything but print"),

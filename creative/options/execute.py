@@ -24,7 +24,6 @@ class ExecuteInputs(Inputs):
         title="Program",
         description="What the network is to run in its head; nothing: one is made up, of the length and nesting below",
         widget="code",
-        max_length=10_000,
     )
     program: TextFile | None = Field(
         None, title="Program file", description="A file with the program, or - for the standard input", positional=True

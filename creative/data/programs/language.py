@@ -14,6 +14,7 @@ typed is never given to exec or eval.
 from __future__ import annotations
 
 import ast
+import textwrap
 import warnings
 from dataclasses import dataclass
 
@@ -76,7 +77,7 @@ def read_program(text: str) -> Program:
 
 
 def _parsed(text: str) -> list[ast.stmt]:
-    text = text.removeprefix("\ufeff")
+    text = textwrap.dedent(text.removeprefix("\ufeff"))  # as it may have been copied from a page
     if len(text) > MAX_CHARACTERS:
         raise ProgramError(f"The program has {len(text):,} characters; at most {MAX_CHARACTERS:,} are read.")
     for number, line in enumerate(text.split("\n"), 1):
@@ -132,7 +133,7 @@ class _Reader:
         elif call is not None:
             self._print(call)
         else:
-            raise ProgramError(f"{_words(node)} is not in the language.", node.lineno)
+            raise _refused(node)
 
     def _print(self, call: ast.Call) -> None:
         if len(call.args) != 1 or call.keywords or isinstance(call.args[0], ast.Starred):
@@ -183,7 +184,7 @@ class _Reader:
             return self._operation(node, depth)
         if isinstance(node, ast.IfExp):
             return self._conditional(node, depth)
-        raise ProgramError(f"{_words(node)} is not in the language.", node.lineno)
+        raise _refused(node)
 
     def _operation(self, node: ast.BinOp, depth: int) -> _Value:
         if isinstance(node.op, ast.Mult):
@@ -267,10 +268,10 @@ _KINDS = {
     "FloorDiv": "division",
     "Mod": "the remainder",
     "Pow": "the power",
-    "UnaryOp": "a sign before a number (write (0-5) for -5)",
+    "UnaryOp": "a sign before a number",
     "AugAssign": "+= outside a loop",
     "While": "while",
-    "If": "an if of its own (a conditional expression is: (1 if a<5 else 2))",
+    "If": "an if of its own",
     "FunctionDef": "a function",
     "Import": "an import",
     "ImportFrom": "an import",
@@ -284,6 +285,17 @@ _KINDS = {
     "Attribute": "an attribute",
     "Name": "a variable",
 }
+
+
+_INSTEAD = {
+    "If": "; a conditional expression is, such as (1 if a<5 else 2)",
+    "UnaryOp": "; write (0-5) for -5",
+}
+
+
+def _refused(node: ast.stmt | ast.expr) -> ProgramError:
+    instead = _INSTEAD.get(type(node).__name__, "")
+    return ProgramError(f"{_words(node)} is not in the language{instead}.", node.lineno)
 
 
 def _words(node: ast.AST) -> str:

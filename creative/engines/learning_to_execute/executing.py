@@ -93,14 +93,17 @@ class Reading:
 
     @property
     def text(self) -> str:
-        """The program, the answer with its confidence, and the truth."""
-        lines = [self.program.text, f"  network: {self.answer}"]
-        if self.complete:
-            lines[1] += f"   ({100 * self.confidence:.0f} % sure)"
+        """The program, the answer with its confidence, and the truth; it only grows while digits come.
+
+        Digits that come from the last one on are told when all are there.
+        """
+        lines = [self.program.text, "  network:"]
+        if self.over:
+            sure = f"{100 * self.confidence:.0f} % sure" if self.complete else "it finds no end"
+            lines[1] += f" {self.answer}   ({sure})"
             lines.append(f"  Python:  {self.truth}   ({'right' if self.right else 'wrong'})")
-        elif self.over:
-            lines[1] += "   (it finds no end)"
-            lines.append(f"  Python:  {self.truth}   (wrong)")
+        elif self.digits and not self.least_digit_first:
+            lines[1] += f" {self.answer.removesuffix('…')}"
         return "\n".join(lines)
 
 
@@ -135,7 +138,7 @@ class Executed:
     def text(self) -> str:
         """All of it; with several programs, the score at the end."""
         parts = [reading.text for reading in self.readings]
-        if len(self.readings) > 1:
+        if len(self.readings) > 1 and self.provenance is not None:
             right, done = self.score
             parts.append(f"Score: {right} of {done} right.")
         return "\n\n".join(parts) + "\n"
