@@ -95,7 +95,7 @@ def _file(path: Path, kind: str) -> Path:
         raise SettingsError(f"There is no {'folder' if kind == 'folder' else 'file'} {path}.")
     if kind == "folder" and not path.is_dir():
         raise SettingsError(f"{path} is not a folder.")
-    if kind not in {"folder", "any", "captions"} and path.is_dir():
+    if kind not in {"folder", "pictures", "any", "captions"} and path.is_dir():
         raise SettingsError(f"{path} is a folder, where a file is expected.")
     if kind != "folder" and not os.access(path, os.R_OK):
         raise SettingsError(f"{path} cannot be read: you have no permission to.")
@@ -154,7 +154,12 @@ def record(
 
 def has_folders(inputs: Inputs) -> bool:
     """Whether what goes in is more than files, so that nobody can say whether it is the same as last time."""
-    return any(entry.file == "folder" and getattr(inputs, entry.name) for entry in describe(type(inputs)))
+    kinds = {"folder", "pictures", "captions"}
+    return any(path.is_dir() for name, paths in files(inputs).items() for path in paths if _kind(inputs, name) in kinds)
+
+
+def _kind(inputs: Inputs, name: str) -> str | None:
+    return next(entry.file for entry in describe(type(inputs)) if entry.name == name)
 
 
 def job_key(action: Action, inputs: Inputs, settings: Settings) -> str:
@@ -206,12 +211,14 @@ class Place:
             OutputError: it cannot, or an input would be overwritten.
             ValueError: the suffix is not one that results are saved in.
         """
-        if out is None and action.place is not None:
+        if action.output == "folder" and out is not None:
+            place = cls(Path(out), fixed=True)
+        elif out is None and action.place is not None:
             place = cls(action.place(inputs, settings), fixed=True)
         elif action.place is not None and out is not None and is_folder(out):
             place = cls(Path(out) / action.place(inputs, settings).name, fixed=True)
         elif action.output == "folder":
-            place = cls(Path(OUT / "-".join(action.verb.split()) if out is None else out), fixed=True)
+            place = cls(OUT / "-".join(action.verb.split()), fixed=True)
         elif out is not None and not is_folder(out):
             place = cls(Path(out), fixed=True)
         else:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pydantic
 
 from creative.options.training import Schedule, TrainingSettings
-from creative.settings import Field, Folder, Inputs, Settings, WeightsFile
+from creative.settings import Field, Folder, Inputs, Pictures, Settings, TranslatorName, WeightsFile
 
 Objective = Literal["cycle", "patch_nce"]
 Adversarial = Literal["least_squares", "vanilla", "hinge", "wgan_gp"]
@@ -52,13 +52,21 @@ up-sampling by transposed convolutions and no running average."""
 class TrainCycleGANInputs(Inputs):
     """Two folders of pictures and, if one likes, a network to begin with."""
 
-    a: Folder = Field(
-        title="Pictures A", description="Folder of pictures of one kind, photos for example", positional=True
+    a: Pictures = Field(
+        title="Pictures A", description="Folder or zip of pictures of one kind, photos for example", positional=True
     )
-    b: Folder = Field(
-        title="Pictures B", description="Folder of pictures of the other kind, paintings for example", positional=True
+    b: Pictures = Field(
+        title="Pictures B",
+        description="Folder or zip of pictures of the other kind, paintings for example",
+        positional=True,
     )
-    start_from: WeightsFile | None = Field(
+    name: str | None = Field(
+        None,
+        pattern=r"^[\w-][\w.-]{0,79}$",
+        title="Name",
+        description="What it is called, to translate with it and to go on with it later; none: by what A and B are called",
+    )
+    start_from: TranslatorName | None = Field(
         None, title="Start from", description="A finished network to go on from; its size is kept"
     )
 
