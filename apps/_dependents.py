@@ -5,7 +5,8 @@
     make dependents ONLY=presets            makes this anew, whatever it is made with
 
 Each thing that depends on the network is one line of ``DEPENDENTS``; it remembers the SHA-256 of the network that it
-was made with. A later one (an encoder of captions, a reference of distances) adds its line; the tests watch over it.
+was made with: of its maps where these are all that it uses, or of the file, with the classifier. A later one (an
+encoder of captions, a reference of distances) adds its line; the tests watch over it.
 """
 
 from __future__ import annotations
@@ -43,20 +44,30 @@ class Dependent:
         name: what to ask for.
         made_with: of each file that there is, the SHA-256 of the network that it was made with.
         rebuild: makes them anew from the folder of the data.
+        classes: whether they depend on its classifier too; otherwise on its maps alone.
     """
 
     name: str
     made_with: Callable[[], Mapping[Path, str]]
     rebuild: Callable[[Path], Generator[Step, None, None]]
+    classes: bool = False
 
     def stale(self) -> list[Path]:
         """The files that were made with another network than the one that is bundled now."""
-        now = network()
+        now = whole_network() if self.classes else network()
         return [path for path, sha256 in self.made_with().items() if sha256 != now]
 
 
 def network() -> str:
-    """The SHA-256 of the bundled network."""
+    """The SHA-256 of the bundled network's maps, as ``Features.sha256`` has it."""
+    from creative.checkpoint import tensors_sha256
+    from creative.weights import find
+
+    return tensors_sha256(find("features"), "features.")
+
+
+def whole_network() -> str:
+    """The SHA-256 of the bundled network's file, its classifier included."""
     from creative.files import file_sha256
     from creative.weights import find
 
@@ -171,8 +182,8 @@ def _by_script(name: str) -> Callable[[Path], Generator[Step, None, None]]:
 
 DEPENDENTS: tuple[Dependent, ...] = (
     Dependent("presets", _presets, _make_presets),
-    Dependent("card", _card, _make_card),
-    Dependent("card-picture", _pictures("features.jpg"), _by_script("features_picture.py")),
+    Dependent("card", _card, _make_card, classes=True),
+    Dependent("card-picture", _pictures("features.jpg"), _by_script("features_picture.py"), classes=True),
     Dependent("readme-pictures", _pictures("painted.jpg", "dreamed.jpg"), _by_script("readme_pictures.py")),
 )
 

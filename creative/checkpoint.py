@@ -9,6 +9,7 @@ Only tensors and JSON are ever read: no pickle is executed, whatever a file says
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -144,7 +145,39 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
     return dict(_header(Path(path))["metadata"])
 
 
-def _header(path: Path) -> dict[str, Any]:
+def tensors_sha256(path: str | os.PathLike[str], prefix: str = "") -> str:
+    """SHA-256 of the tensors whose names begin with a prefix, as they are in the file: names, types, shapes, bytes.
+
+    It is the same for files that differ in other tensors and in what they say of themselves. Imports no torch.
+
+    Raises:
+        CheckpointError: there is no such file, or it is damaged or something else.
+    """
+    path = Path(path)
+    about = _read_header(path)
+    found = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            first = 8 + int.from_bytes(file.read(8), "little")
+            for name in sorted(name for name in about if name.startswith(prefix) and name != "__metadata__"):
+                entry = about[name]
+                start, end = entry["data_offsets"]
+                found.update(json.dumps([name, entry["dtype"], entry["shape"]]).encode())
+                file.seek(first + start)
+                found.update(file.read(end - start))
+    except OSError as error:
+        raise CheckpointError(_unreadable(path, error)) from None
+    except (KeyError, TypeError, ValueError):
+        raise _damaged(path) from None
+    return found.hexdigest()
+
+
+def _damaged(path: Path) -> CheckpointError:
+    return CheckpointError(f"{path.name} is not a safetensors file, or it is damaged.")
+
+
+def _read_header(path: Path) -> dict[str, Any]:
+    """What a file says of its tensors, by name, and under ``__metadata__`` of itself."""
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
@@ -153,9 +186,19 @@ def _header(path: Path) -> dict[str, Any]:
             text = file.read(length)
     except OSError as error:
         raise CheckpointError(_unreadable(path, error)) from None
-    damaged = CheckpointError(f"{path.name} is not a safetensors file, or it is damaged.")
     try:
-        notes = json.loads(text).get("__metadata__", {})
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        raise _damaged(path) from None
+    if not isinstance(found, dict):
+        raise _damaged(path)
+    return found
+
+
+def _header(path: Path) -> dict[str, Any]:
+    notes = _read_header(path).get("__metadata__", {})
+    damaged = _damaged(path)
+    try:
         header = json.loads(notes[_KEY]) if _KEY in notes else {}
         metadata, same_as = header.get("metadata", {}), header.get("same_as", {})
     except (ValueError, RecursionError, AttributeError, TypeError):

@@ -12,10 +12,12 @@ from PIL import Image, ImageOps
 
 from creative import run, save_image
 from creative.engines.feature_visualization import draw, sheet
+from creative.files import file_sha256
 from creative.images import to_tensor
 from creative.models.features import load_classifier
 from creative.options.feature_visualization import VisualizeSettings
 from creative.provenance import describe_run
+from creative.weights import find
 
 CELL = 112
 CLASSES = ("goldfish", "toucan", "tabby", "sports_car", "castle", "strawberry", "alp", "coral_reef")
@@ -37,7 +39,9 @@ def main() -> None:
     pictures += drawn.pictures
     labels += [*(name.replace("_", " ") for name in CLASSES), *objectives[len(CLASSES) :]]
     whole = sheet([picture.resize((CELL, CELL), Image.Resampling.LANCZOS) for picture in pictures], labels, columns=8)
-    whole.info["provenance"] = describe_run("features picture", settings, weights={"bundled": drawn.weights_sha256})
+    whole.info["provenance"] = describe_run(
+        "features picture", settings, weights={"bundled": file_sha256(find("features"))}
+    )
     print(save_image(whole, Path(__file__).parent / "features.jpg", quality=80))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import pickle
@@ -25,6 +26,7 @@ from creative.checkpoint import (
     load_state,
     read_metadata,
     save_checkpoint,
+    tensors_sha256,
 )
 from creative.files import file_sha256
 
@@ -274,3 +276,23 @@ def test_files_may_be_read_by_whom_the_user_lets(tmp_path: Path) -> None:
     plain.touch()
     path = save_checkpoint(tmp_path / "model.safetensors", {"weight": torch.zeros(2)}, {})
     assert path.stat().st_mode == plain.stat().st_mode
+
+
+def test_some_tensors_are_known_by_their_content(tmp_path: Path) -> None:
+    tensors = {"a.x": torch.arange(6.0).view(2, 3), "a.y": torch.ones(2).half(), "b": torch.zeros(3)}
+
+    def known(prefix: str, metadata: str = "", **changed: torch.Tensor) -> str:
+        renamed = {name.replace("_", "."): tensor for name, tensor in changed.items()}
+        path = save_checkpoint(tmp_path / "one.safetensors", {**tensors, **renamed}, {"of": metadata})
+        return tensors_sha256(path, prefix)
+
+    whole = known("a.")
+    assert known("a.", "more to say", b=torch.ones(3)) == whole
+    changes = ({"a_x": torch.zeros(2, 3)}, {"a_x": torch.arange(6.0).view(3, 2)}, {"a_z": torch.ones(1)})
+    others = [known("a.", **one) for one in changes] + [known("a.", a_y=torch.ones(2)), known(""), known("b")]
+    assert len({whole, *others}) == 7
+    by_hand = hashlib.sha256(b'["b", "F32", [3]]' + bytes(12)).hexdigest()
+    assert known("b") == by_hand
+    for content in (b"", b"\x08" + bytes(7) + b"[1, 2, 3", b"\x0c" + bytes(7) + b'{"a": 12345}'):
+        (tmp_path / "bad.safetensors").write_bytes(content)
+        assert "damaged" in refusal(lambda: tensors_sha256(tmp_path / "bad.safetensors"))

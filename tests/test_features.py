@@ -244,6 +244,22 @@ def test_bundled_network_needs_no_torchvision() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_a_network_is_known_by_its_maps_whatever_its_classifier(tmp_path: Path) -> None:
+    shape = VGGConfig((4, 6), (1, 1), 2)
+    config = {"config": {"network": shape.to_json(), "classes": ["a", "b"]}}
+    tensors = VGG(shape).state_dict()
+    changes = {
+        "same": {},
+        "classes": {"classifier.weight": torch.zeros(2, 6), "classifier.bias": torch.ones(2)},
+        "maps": {"features.conv1_1.bias": torch.ones(4)},
+    }
+    found = {}
+    for name, changed in changes.items():
+        path = save_checkpoint(tmp_path / f"{name}.safetensors", {**tensors, **changed}, {**config, "by": name})
+        found[name] = load_features(layers=["relu1_1"], weights=path).sha256
+    assert found["classes"] == found["same"] != found["maps"]
+
+
 def test_bundled_network_keeps_its_promises() -> None:
     features = load_features(layers=[name for name in layer_names() if name.startswith("relu")])
     assert features.weights is not None

@@ -156,10 +156,16 @@ class Features(nn.Module):
 
     @cached_property
     def sha256(self) -> str:
-        """Of the weights' file: what a preset or a result made with this network remembers it by."""
-        from creative.weights import file_sha256
+        """Of the weights: what a preset or a result made with this network remembers it by.
 
-        return file_sha256(self.weights) if self.weights else "random"
+        Of ours, of the tensors that maps come from: a file with another classifier shows the same maps.
+        """
+        from creative.checkpoint import tensors_sha256
+        from creative.files import file_sha256
+
+        if self.weights is None:
+            return "random"
+        return tensors_sha256(self.weights, "features.") if self.network == BUNDLED else file_sha256(self.weights)
 
     @property
     def weights_name(self) -> str:

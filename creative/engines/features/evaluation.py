@@ -19,6 +19,7 @@ from creative.engines.features.probe import Scenes, find_scenes, probe_scenes
 from creative.engines.features.recognition import recognise
 from creative.engines.features.report import Evaluation
 from creative.engines.features.styles import JUDGE_LAYERS, Painter, score_styles
+from creative.files import file_sha256
 from creative.models.features import (
     Classifier,
     Features,
@@ -158,7 +159,8 @@ class _Subject:
 def _evaluate(subject: _Subject, notice: str | None) -> Generator[Step, None, Evaluation]:
     total = len(subject.wanted)
     features, settings = subject.student.features, subject.settings
-    found = Evaluation(features.weights_name, features.sha256)
+    assert features.weights is not None
+    found = Evaluation(features.weights_name, file_sha256(features.weights))
     yield Step(0, total, message=notice)
     found.provenance = describe_run(
         "evaluate features", settings, weights={BUNDLED: features.sha256}, device=subject.device
