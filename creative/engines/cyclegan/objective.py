@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from creative.blocks.gan import GANError, ImagePool, adversarial_losses, gradient_penalty, initialise
+from creative.blocks.gan import GANError, ImagePool, PatchNCE, adversarial_losses, gradient_penalty, initialise
 from creative.checkpoint import CheckpointError, load_checkpoint, load_into
 from creative.data.pictures import PackedPictures, centre_crops
 from creative.engines.cyclegan.alarms import Alarms
@@ -284,6 +284,52 @@ def _apart(one: Tensor, other: Tensor) -> Tensor:
 
 
 class OneWay(Translators):
-    """From a to b only; each patch of a translation is to say most about the same patch of the picture (CUT)."""
+    """From a to b only: each patch of a translation is to say more about the same patch of the picture than others do.
+
+    Park et al. (2020), Contrastive Learning for Unpaired Image-to-Image Translation, arXiv:2007.15651 (CUT): the same
+    is asked of pictures that are of the wanted kind already, which are to be left alone.
+    """
 
     ways = (("a", "b"),)
+
+    def __init__(
+        self,
+        shape: CycleGANConfig,
+        settings: TrainCycleGANSettings,
+        training: tuple[PackedPictures, PackedPictures],
+        device: torch.device,
+    ) -> None:
+        super().__init__(shape, settings, training, device)
+        self.generator = self.sides["b"].generator
+        self.contrast = PatchNCE(self.generator.encoded_channels)  # type: ignore[arg-type]
+        self.networks["contrast"] = self.contrast
+
+    def _generating(self) -> list[nn.Module]:
+        return [*super()._generating(), self.contrast]
+
+    def step(self, a: Tensor, b: Tensor, update: Update) -> dict[str, Tensor]:
+        """See ``Translators``."""
+        side = self.sides["b"]
+        drawn = self.generator(a)
+        with torch.no_grad():
+            kept, wanted = self.see(a), self.see(b)
+        seen = self.see(drawn)
+        appeal, found = side.appeal(a, drawn, seen, kept)
+        found["patch_nce"] = self.settings.nce_weight * self._contrast(drawn, a, update)
+        losses = [appeal, found["patch_nce"]]
+        if self.settings.identity_weight:
+            alone = self._contrast(self.generator(b), b, update)
+            found["identity_nce"] = self.settings.identity_weight * self.settings.nce_weight * alone
+            losses.append(found["identity_nce"])
+        update(torch.stack(losses).sum(), "generators")
+        judged = side.judgement(b, drawn.detach(), wanted, seen, update)
+        if judged:
+            update(torch.stack(list(judged.values())).sum(), "discriminators")
+        self.alarms.note("b", a, drawn, judged.get("discriminator_b"))
+        if self.settings.alarms:
+            self.alarms.look(update.step)
+        return found | judged
+
+    def _contrast(self, translated: Tensor, original: Tensor, update: Update) -> Tensor:
+        encode = self.generator.encode
+        return self.contrast(encode(translated), encode(original), update.generator)  # type: ignore[operator]
