@@ -315,6 +315,20 @@ def test_the_papers_recipe_fills_in_what_is_not_said() -> None:
     assert paper.changed(seed=3).changed(seed=0) == paper
 
 
+def test_the_papers_recipe_runs_as_it_is(tmp_path: Path) -> None:
+    losses = []
+    engine = train_execute(TrainExecuteSettings(recipe="paper", log_every=1), tmp_path, device="cpu")
+    for step in engine:
+        losses += [step.metrics["loss"]] if step.done else []
+        if step.done == 2:
+            break
+    engine.close()
+    assert len(losses) == 2
+    assert all(0 < loss < 50 * 3 for loss in losses)  # a sum over a piece's characters of at most about log 14 each
+    sizes = {tuple(tensor.shape) for tensor in load_checkpoint(tmp_path / "last.safetensors").tensors.values()}
+    assert {(1600, 400), (1600, 44)} <= sizes or {(400, 1600), (44, 1600)} <= sizes, sizes
+
+
 def task_of(settings: TrainExecuteSettings) -> Execution:
     return Streams(settings) if settings.reading == "stream" else Programs(settings)
 
