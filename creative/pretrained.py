@@ -196,11 +196,12 @@ def _no_safetensors(told: str) -> str:
 @contextlib.contextmanager
 def _told(place: Place) -> Iterator[None]:
     """What the hub says, in one sentence."""
-    import httpx
     from huggingface_hub import errors
 
     try:
         yield
+    except PretrainedError:
+        raise
     except errors.GatedRepoError:
         reason = "its owner gives it only to those who ask on huggingface.co and log in with `hf auth login`"
         raise PretrainedError(f"{place.name} cannot be downloaded: {reason}.") from None
@@ -210,7 +211,7 @@ def _told(place: Place) -> Iterator[None]:
         raise PretrainedError(
             f"There is neither a folder {place.name} here nor a public model of that name on huggingface.co."
         ) from None
-    except (errors.OfflineModeIsEnabled, httpx.HTTPError, errors.HfHubHTTPError, OSError, EOFError) as error:
+    except Exception as error:  # which package carries its words, and with it their errors, differs by version
         reason = _brief(error)
         raise PretrainedError(
             f"{place.name} is not on this machine and could not be fetched from huggingface.co ({reason}); "

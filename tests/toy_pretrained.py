@@ -46,6 +46,8 @@ def save_pretrained(folder: Path, kind: str) -> Path:
                 weight.mul_(6)
             elif "norm" not in name.lower():
                 weight.normal_(0, 0.5)
+    model.generation_config.suppress_tokens = [0, 1, 2, 4, 5, 6]
+    model.generation_config.begin_suppress_tokens = [3]  # no sentence is empty
     for saved in (model, tokenizer, made):
         saved.save_pretrained(folder)
     return folder
