@@ -151,7 +151,7 @@ class TrainCaptionSettings(TrainingSettings):
     )
     network: str = Field(BUNDLED, title="Network", description="Whose maps are read", advanced=True)
     layers: tuple[str, ...] = Field(
-        ("relu3_3", "relu4_3", "relu5_2"), title="Layers", description="Of that network", advanced=True, min_length=1
+        ("relu3_3", "pool4", "relu5_2"), title="Layers", description="Of that network", advanced=True, min_length=1
     )
     picture_size: int = Field(
         224, ge=32, le=1024, title="Picture size", description="Side to which pictures are resized, pixels"
@@ -176,11 +176,11 @@ class TrainCaptionSettings(TrainingSettings):
     max_words: int = Field(
         40, ge=2, le=1000, title="Longest", description="Words of a caption that are read", advanced=True
     )
-    sentences: int = Field(5, ge=1, le=50, title="Sentences", description="Per picture and step", advanced=True)
-    embedding_size: int = Field(128, ge=2, le=4096, title="Embedding size", description="Per word", advanced=True)
-    hidden_size: int = Field(192, ge=2, le=4096, title="Hidden size", description="Of each LSTM", advanced=True)
+    sentences: int = Field(3, ge=1, le=50, title="Sentences", description="Per picture and step", advanced=True)
+    embedding_size: int = Field(96, ge=2, le=4096, title="Embedding size", description="Per word", advanced=True)
+    hidden_size: int = Field(128, ge=2, le=4096, title="Hidden size", description="Of each LSTM", advanced=True)
     memory_size: int = Field(
-        128, ge=2, le=4096, title="Memory size", description="Numbers per place of the picture", advanced=True
+        96, ge=2, le=4096, title="Memory size", description="Numbers per place of the picture", advanced=True
     )
     num_heads: int = Field(
         2, ge=1, le=64, title="Attention", description="Places looked at for each word", advanced=True
@@ -190,7 +190,7 @@ class TrainCaptionSettings(TrainingSettings):
         0.1, ge=0, lt=1, title="Label smoothing", description="Probability kept for other words", advanced=True
     )
     doubly_stochastic: float = Field(
-        0.5,
+        0.005,
         ge=0,
         le=100,
         title="Look everywhere",
@@ -198,7 +198,7 @@ class TrainCaptionSettings(TrainingSettings):
         advanced=True,
     )
     scheduled_sampling: float = Field(
-        0.1,
+        0.0,
         ge=0,
         le=1,
         title="Scheduled sampling",
@@ -212,18 +212,16 @@ class TrainCaptionSettings(TrainingSettings):
         title="Self-critical",
         description="Part of the run, its end, in which CIDEr-D of its own sentences is what it learns from",
     )
-    self_critical_rate: float = Field(
-        0.1,
-        gt=0,
-        le=1,
-        title="Self-critical rate",
-        description="What the learning rate is multiplied with in that part",
-        advanced=True,
-    )
     samples: int = Field(
         5, ge=2, le=50, title="Samples", description="Sentences drawn of a picture in that part", advanced=True
     )
     beam: int = Field(3, ge=1, le=50, title="Beam", description="Of the evaluations while training", advanced=True)
+    held_out: bool = Field(
+        True,
+        title="Hold out",
+        description="Steer by pictures that it does not learn from; off: learn from all but the test pictures",
+        advanced=True,
+    )
     saved_as: Literal["float32", "float16"] = Field(
         "float16", title="Saved as", description="Precision of the finished file", advanced=True
     )
