@@ -27,7 +27,7 @@ from creative.engines.learning_to_execute import Accuracy, load_trained, train_e
 from creative.options.execute import TrainExecuteSettings
 
 SMALL: dict[str, Any] = {"hidden_size": 128, "writer_size": 96, "thinking": 2, "batch_size": 64}
-"""What all rows have in common unless they say otherwise: half the recipe's width, for budgets this small."""
+"""Half the recipe's width, for budgets this small."""
 PLAIN: dict[str, Any] = {"num_heads": 0, "both_ways": False, "thinking": 0}
 LEVERS: dict[str, dict[str, Any]] = {
     "attention": {},
@@ -48,7 +48,18 @@ CURRICULA: dict[str, dict[str, Any]] = {
     "combined, review": {"curriculum": "combined", "review": True},
 }
 """Rows of the second: length up to 2, up to two operations, with attention."""
-PARTS = {"levers": (LEVERS, {"length": 2, "nesting": 1}), "curricula": (CURRICULA, {"length": 2, "nesting": 2})}
+LONG: dict[str, dict[str, Any]] = {
+    "plain, first digit first": {**PLAIN, "least_digit_first": False},
+    "plain": PLAIN,
+    "attention": {},
+}
+"""Rows of the third: the recipe's width and its six levels, for nine times as long."""
+PARTS: dict[str, tuple[dict[str, dict[str, Any]], dict[str, Any], float]] = {
+    "levers": (LEVERS, {**SMALL, "length": 2, "nesting": 1}, 1),
+    "curricula": (CURRICULA, {**SMALL, "length": 2, "nesting": 2}, 1.5),
+    "long": (LONG, {"length": 3, "nesting": 2}, 9),
+}
+"""The rows of each table, what they have in common, and how many times the budget each gets."""
 BOUNDLESS = 10**9
 FIRST = 0.45
 """Of the budget, the stretch after which the steps are counted; the rate falls from the middle of a run on."""
@@ -92,7 +103,7 @@ def train_for(seconds: float, settings: TrainExecuteSettings, folder: Path) -> d
 def tables(results: Sequence[Mapping[str, Any]]) -> str:
     """What was measured, as Markdown; the seeds' programs together, and each seed's mean."""
     parts = []
-    for part, (rows, _) in PARTS.items():
+    for part, (rows, *_) in PARTS.items():
         mine = [found for found in results if found["part"] == part]
         if not mine:
             continue
@@ -124,9 +135,7 @@ def _row(name: str, same: Sequence[Mapping[str, Any]]) -> list[str]:
 def main() -> None:
     """Train what has not been, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--seconds", type=float, default=40, help="CPU seconds of a row; a curriculum gets half as many more"
-    )
+    parser.add_argument("--seconds", type=float, default=40, help="CPU seconds of a row of the first table")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--folder", type=Path, default=Path("out/levers"))
     parser.add_argument("--only", choices=list(PARTS))
@@ -138,15 +147,14 @@ def main() -> None:
     there = {(found["part"], found["row"], found["seed"]) for found in results}
     given.folder.mkdir(parents=True, exist_ok=True)
     for seed in range(0 if given.table else given.seeds):
-        jobs = [(part, row) for part, (rows, _) in PARTS.items() if given.only in {None, part} for row in rows]
+        jobs = [(part, row) for part, (rows, *_) in PARTS.items() if given.only in {None, part} for row in rows]
         for part, row in jobs[:: -1 if seed % 2 else 1]:
             if (part, row, seed) in there:
                 continue
-            rows, task = PARTS[part]
+            rows, task, times = PARTS[part]
             every = {"evaluate_every": BOUNDLESS, "save_every": BOUNDLESS, "log_every": BOUNDLESS}
-            settings = TrainExecuteSettings(**{"seed": seed, **SMALL, **task, **every, **rows[row]})
-            seconds = given.seconds * (1.5 if part == "curricula" else 1)
-            found = train_for(seconds, settings, given.folder / "run")
+            settings = TrainExecuteSettings(**{"seed": seed, **task, **every, **rows[row]})
+            found = train_for(times * given.seconds, settings, given.folder / "run")
             results.append({"part": part, "row": row, "seed": seed, **found})
             beside = file.with_suffix(".part")
             beside.write_text(json.dumps(results, indent=1))
