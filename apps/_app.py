@@ -54,6 +54,21 @@ class Clicks:
 
 
 @dataclass(frozen=True, slots=True)
+class Onward:
+    """What a finished job leads to on a page: another action of the same app, its form filled in.
+
+    Attributes:
+        verb: of that action.
+        title: what the button says.
+        values: some of its inputs and settings, from those of the job.
+    """
+
+    verb: str
+    title: str
+    values: Callable[[Any, Any], Values]
+
+
+@dataclass(frozen=True, slots=True)
 class Action:
     """One verb: what it is given, how it can be tuned, and the engine that does it.
 
@@ -81,6 +96,7 @@ class Action:
         table: the result as a table, lines of values with commas between, which ``-o NAME.csv`` saves.
         shows_all: the text is all in there too, so that at the end a page shows nothing else.
         clicks: what parts of the result picture lead to when they are clicked on a page.
+        onward: what a finished job leads to.
         score: how many of a result's answers are right, and of how many; a page adds them up while it is visited.
     """
 
@@ -100,6 +116,7 @@ class Action:
     table: Callable[[Any], str] | None = None
     shows_all: bool = False
     clicks: Clicks | None = None
+    onward: Onward | None = None
     score: Callable[[Any], tuple[int, int]] | None = None
 
 

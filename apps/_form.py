@@ -14,7 +14,7 @@ from apps._app import App
 from apps._form_action import ActionForm, Updates
 from apps._form_gallery import build_gallery
 from apps._form_gradio import gr
-from apps._form_presets import offer_presets
+from apps._form_presets import offer_presets, offer_trained
 from apps._form_widgets import build_widget
 from apps._jobs import RUNNING
 from creative.options.studio import StudioSettings
@@ -45,7 +45,9 @@ def build_page(app: App, output: Path = Path("out")) -> gr.Blocks:
                         forms.append(ActionForm(action, output, lead))
         for form in forms:
             _follow_clicks(form, forms, tabs)
+            _lead_on(form, forms, tabs)
         offer_presets(page, forms)
+        offer_trained(page, forms)
         build_gallery(page, output, forms)
     return page
 
@@ -78,6 +80,22 @@ def _follow_clicks(form: ActionForm, forms: list[ActionForm], tabs: Any) -> None
     filled.success(None, None, None, js=start, api_visibility="private")
     target.stage.back.click(
         lambda: (gr.Tabs(selected=form.action.verb), gr.Button(visible=False)), None, [tabs, target.stage.back], **quiet
+    )
+
+
+def _lead_on(form: ActionForm, forms: list[ActionForm], tabs: Any) -> None:
+    """A button under a finished job opens the form of the action that it leads to, filled in."""
+    onward = form.action.onward
+    if onward is None:
+        return
+    target = next(other for other in forms if other.action.verb == onward.verb)
+    fields = [component for widget in target.widgets for component in widget.components]
+
+    def fill(values: Any) -> Updates:
+        return {**target.filled(values), tabs: gr.Tabs(selected=onward.verb)}
+
+    form.stage.onward.click(
+        fill, form.stage.values, [*fields, tabs], api_visibility="private", show_progress="hidden", queue=False
     )
 
 

@@ -1,4 +1,4 @@
-"""The style presets on offer, kept as they are now: one may have been made meanwhile."""
+"""Style presets and trained networks on offer, kept as they are now: one may have been made meanwhile."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from apps._form_action import ActionForm
 from apps._form_gradio import gr
-from apps._form_widgets import preset_names, spoken
+from apps._form_widgets import OWN, preset_names, spoken, trained_choices
 
 
 def offer_presets(page: gr.Blocks, forms: Sequence[ActionForm]) -> None:
@@ -28,6 +28,20 @@ def offer_presets(page: gr.Blocks, forms: Sequence[ActionForm]) -> None:
     events = [page.load, *(form.done.then for form in forms if form.action.output == "model")]
     for event in events:
         event(offer, None, [pictures, *choices], api_visibility="private", show_progress="hidden")
+
+
+def offer_trained(page: gr.Blocks, forms: Sequence[ActionForm]) -> None:
+    """Keep the trained networks on offer as they are now."""
+    widgets = [w for form in forms for w in form.widgets if w.field.file in OWN]
+    if not widgets:
+        return
+
+    def offer() -> list[Any]:
+        return [gr.update(choices=trained_choices(w.field)) for w in widgets]
+
+    events = [page.load, *(form.done.then for form in forms if form.action.output in {"model", "folder"})]
+    for event in events:
+        event(offer, None, [w.components[0] for w in widgets], api_visibility="private", show_progress="hidden")
 
 
 def _presets() -> tuple[dict[str, str], str]:

@@ -34,6 +34,7 @@ class Stage:
             elem_classes="figure", label="Picture to click" if action.clicks else "Before and after", js_on_load=AREAS
         )
         self.areas = gr.State(())
+        self.curves = gr.HTML(label="Curves", elem_classes="curves", render=action.output == "folder")
         self.several = gr.Gallery(
             label="Results", show_label=False, columns=2, object_fit="contain", height="auto", interactive=False,
             container=False, buttons=["download", "fullscreen"], elem_classes="several",
@@ -50,6 +51,11 @@ class Stage:
             self.page = gr.DownloadButton(
                 "Download as a page", size="md", elem_classes="download page", render=action.show is not None
             )
+        self.values = gr.State({})
+        self.onward = gr.Button(
+            action.onward.title if action.onward else "Go on", variant="primary", elem_classes="onward",
+            render=action.onward is not None,
+        )  # fmt: skip
         self.shown = gr.HTML(label="More of it", elem_classes="showing", render=action.show is not None)
         with gr.Accordion("How it was made", open=False, elem_classes="made"):
             self.made = gr.JSON(label="How it was made", show_label=False, container=False, max_height=400)
@@ -63,6 +69,10 @@ class Stage:
             self.outputs["several"] = self.several
         if action.clicks is not None:
             self.outputs["areas"] = self.areas
+        if action.output == "folder":
+            self.outputs["curves"] = self.curves
+        if action.onward is not None:
+            self.outputs["onward"] = self.values
         if action.score is not None:
             self.outputs["score"] = self.score
         if action.show is not None:

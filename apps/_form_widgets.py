@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from apps._form_gradio import gr
+from apps._form_gradio import SITE, gr
+from apps._gathered import gathered
 from creative.pretrained import SUGGESTED
 from creative.settings import NAMED, Description
 
@@ -62,6 +63,8 @@ def build_widget(field: Description, *, batch: bool = False) -> Widget:
         return _named(field)
     if field.file in {"picture", "mask"} and (batch or not field.many):
         return _pictures(field) if batch else _picture(field)
+    if field.file == "pictures" and not field.many:
+        return _collection(field)
     if field.file == "folder":
         return _single(field, gr.Textbox(**texts, value=_text(field.default)), lambda text: text or None, _text)
     if field.file is not None:
@@ -167,6 +170,24 @@ def _files(field: Description) -> Widget:
     )
 
 
+def _collection(field: Description) -> Widget:
+    """A zip of pictures, the pictures themselves, or a folder on the machine that serves the page."""
+    given = gr.File(
+        label=_title(field), file_count="multiple", file_types=[".zip", "image"], height=130, type="filepath",
+        elem_classes=["files", "collection"],
+    )  # fmt: skip
+    folder = gr.Textbox(
+        label=f"or a folder, {field.title}", show_label=False, placeholder="or a folder on this machine", max_lines=1
+    )
+    return Widget(
+        field,
+        (given, folder),
+        lambda paths, text: gathered(paths, SITE, field.name) if paths else text.strip() or None if text else None,
+        lambda _: (None, ""),
+        "folder",
+    )
+
+
 def _style(field: Description) -> Widget:
     """Presets to pick by their swatches, and a painting of one's own, which counts where there is one."""
     names = preset_names()
@@ -209,6 +230,8 @@ def _styles(field: Description) -> Widget:
     )
 
 
+OWN = frozenset({"translator"})
+"""Kinds of trained networks that may be made on a page."""
 _NOBODY = {"captioner": "Whichever knows the picture"}
 """What it means that none of a kind is given, where that is more than none."""
 PRETRAINED = {"captioner": {name: f"{title}, downloaded once" for name, title in SUGGESTED.items()}}
@@ -218,11 +241,7 @@ PRETRAINED = {"captioner": {name: f"{title}, downloaded once" for name, title in
 def _named(field: Description) -> Widget:
     """Trained networks by name, and the file of one of one's own, which counts where there is one."""
     kind = str(field.file)
-    titles = trained_titles(kind)
-    choices = [(title, name) for name, title in titles.items()]
-    choices += [(title, name) for name, title in PRETRAINED.get(kind, {}).items()]
-    if field.optional:
-        choices.insert(0, (_NOBODY.get(kind, "None"), ""))
+    titles, choices = trained_titles(kind), trained_choices(field)
     default = field.default or (choices[0][1] if choices else None)
     free = kind in PRETRAINED  # any other name may be written
     known = gr.Dropdown(
@@ -287,6 +306,14 @@ def preset_names() -> list[str]:
     from creative.weights import list_presets
 
     return list(list_presets())
+
+
+def trained_choices(field: Description) -> list[tuple[str, str]]:
+    """The trained networks that a field offers: titles and names."""
+    kind = str(field.file)
+    known = {**trained_titles(kind), **PRETRAINED.get(kind, {})}
+    nobody = [(_NOBODY.get(kind, "None"), "")] if field.optional else []
+    return [*nobody, *((title, name) for name, title in known.items())]
 
 
 def trained_titles(kind: str) -> dict[str, str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
 from PIL import Image
 
 from apps._app import Action, Area, Saved, picture_of, text_of
+from apps._curves import curves
 from apps._figures import pair, with_areas
 from apps._gallery import save_jpeg, served
 from apps._jobs import figures, line
@@ -32,6 +33,8 @@ class View(TypedDict, total=False):
         page: the file of the result as a page to look at.
         several: the files of the results of several jobs.
         score: how many of the result's answers are right, and of how many.
+        curves: a training's numbers as they went, as HTML.
+        onward: values for the form of the action that this one leads to.
     """
 
     status: str
@@ -45,6 +48,8 @@ class View(TypedDict, total=False):
     page: str | None
     several: list[str]
     score: tuple[int, int]
+    curves: str
+    onward: Mapping[str, Any]
     made: dict[str, Any]
 
 
@@ -62,7 +67,8 @@ def preview_view(preview: Any, shown: list[Path], folder: Path) -> View:
 
 def result_view(action: Action, saved: Saved, inputs: Inputs, settings: Settings, folder: Path) -> View:
     """What was saved, as a file that carries its provenance, and how it was made."""
-    parts = ["Done" if saved.complete else "Stopped; the last preview is kept", span(saved.seconds)]
+    kept = "Stopped; start again to go on" if action.output == "folder" else "Stopped; the last preview is kept"
+    parts = ["Done" if saved.complete else kept, span(saved.seconds)]
     parts += [*figures(saved.metrics), saved.path.name]
     state = "done kept" if saved.complete else "stopped kept"
     messages = saved.messages
@@ -91,6 +97,12 @@ def result_view(action: Action, saved: Saved, inputs: Inputs, settings: Settings
         state += (" showing alone" if action.shows_all else " showing") if saved.shown else ""
     if action.score is not None:
         view["score"] = action.score(saved.result)
+    if action.output == "folder":
+        run = saved.path.parent if saved.path.is_file() else saved.path
+        view["curves"] = curves(run / "metrics.csv")
+    if action.onward is not None and saved.path.exists():
+        view["onward"] = action.onward.values(inputs, settings)
+        state += " onward"
     view["status"] = line(state, parts, messages=messages)
     return view
 

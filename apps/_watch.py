@@ -11,8 +11,10 @@ from threading import Event
 
 from apps import _app
 from apps._app import Action, Saved
+from apps._curves import curves
 from apps._jobs import MACHINE, RUNNING, line, waiting, working
 from apps._pace import Pace
+from apps._results import Place
 from apps._views import View, preview_view, result_view, several_view
 from creative.progress import Step
 from creative.settings import Inputs, Settings
@@ -24,6 +26,7 @@ TEXT_EVERY = 0.12
 PREVIEW_SHARE = 0.1
 """Of the time, at most, for previews: dear ones come less often."""
 STATUS_EVERY = 0.1
+CURVES_EVERY = 3.0
 
 
 class JobError(ValueError):
@@ -53,6 +56,8 @@ def watch(
         JobError: after the status line has said why.
     """
     fresh = View(status=line("working", ["Getting ready"]))
+    if action.output == "folder":
+        fresh["curves"] = ""
     if action.output == "text":
         fresh["text"] = ""
     yield fresh
@@ -69,7 +74,8 @@ def watch(
                 yield View(status=waiting(place.before))
                 time.sleep(0.25)
             if len(jobs) == 1:
-                saved = yield from _follow(engine, stop, folder, action.output)
+                numbers = _numbers(action, jobs[0], settings, out)
+                saved = yield from _follow(engine, stop, folder, action.output, numbers=numbers)
             else:
                 engine.close()
                 yield from _each(action, jobs, settings, out, stop, folder)
@@ -86,6 +92,13 @@ def watch(
         sentence = f"This failed unexpectedly ({type(problem).__name__}: {problem}); the server's log says more."
         yield View(status=line("failed", [sentence]))
         raise JobError(sentence) from None
+
+
+def _numbers(action: Action, inputs: Inputs, settings: Settings, out: Path | None) -> Path | None:
+    """Where a training writes its numbers as they come."""
+    if action.output != "folder":
+        return None
+    return Place.of(action, inputs, settings, out).path / "metrics.csv"
 
 
 def _jobs(action: Action, inputs: Inputs) -> list[Inputs]:
@@ -121,14 +134,21 @@ def _each(
 
 
 def _follow(
-    engine: Generator[Step, None, Saved], stop: Event, folder: Path, output: str, lead: str = ""
+    engine: Generator[Step, None, Saved],
+    stop: Event,
+    folder: Path,
+    output: str,
+    lead: str = "",
+    *,
+    numbers: Path | None = None,
 ) -> Generator[View, None, Saved | None]:
     """Pass the job's steps on to the page; returns what was saved, None where nothing was.
 
     Args:
         lead: which of several jobs it is.
+        numbers: the metrics.csv of a training, to be drawn as curves.
     """
-    job, said, looked = Pace(), Pace(), Pace()
+    job, said, looked, drawn = Pace(), Pace(), Pace(), Pace()
     wait = every = TEXT_EVERY if output == "text" else PREVIEW_EVERY
     messages: tuple[str, ...] = ()
     shown: list[Path] = []
@@ -145,6 +165,8 @@ def _follow(
                 yield View(status=status, **view)
             elif said.due(STATUS_EVERY):
                 yield View(status=status)
+            if numbers is not None and step.metrics and drawn.due(CURVES_EVERY):
+                yield View(curves=curves(numbers))
         engine.throw(KeyboardInterrupt)
     except StopIteration as end:
         return end.value

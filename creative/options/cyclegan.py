@@ -64,7 +64,7 @@ class TrainCycleGANInputs(Inputs):
         None,
         pattern=r"^[\w-][\w.-]{0,79}$",
         title="Name",
-        description="What it is called, to translate with it and to go on with it later; none: by what A and B are called",
+        description="What it is called, to translate with it or to go on with it later; none: by the names of A and B",
     )
     start_from: TranslatorName | None = Field(
         None, title="Start from", description="A finished network to go on from; its size is kept"
