@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 from apps._app import Action, App
 from apps._results import OUT
 from creative.options.features import (
+    ClassifierSettings,
     EvaluateFeaturesInputs,
     EvaluateFeaturesSettings,
     FeaturesInputs,
     FeaturesSettings,
+    TrainClassifierInputs,
     TrainFeaturesInputs,
 )
 from creative.progress import Step
@@ -38,6 +40,22 @@ def _train(
 
     teachers = _teachers(inputs)
     return train_features(inputs.data, settings, out, teachers=teachers, start_from=inputs.start_from, device=device)
+
+
+def _train_classifier(
+    inputs: TrainClassifierInputs, settings: ClassifierSettings, device: str, out: Path
+) -> Generator[Step, None, Path]:
+    from creative.engines.features import train_classifier
+
+    return train_classifier(
+        inputs.data,
+        settings,
+        out,
+        teachers=_teachers(inputs),
+        network=inputs.network_weights,
+        cache=OUT / "train-classifier",
+        device=device,
+    )
 
 
 def _evaluate(
@@ -179,6 +197,16 @@ APP = App(
             settings=FeaturesSettings,
             start=_train,
             output="folder",
+            page=False,
+        ),
+        Action(
+            verb="train classifier",
+            title="Name things",
+            summary="Fit the feature network's classifier to two ImageNet networks; what it sees stays as it is.",
+            inputs=TrainClassifierInputs,
+            settings=ClassifierSettings,
+            start=_train_classifier,
+            output="model",
             page=False,
         ),
         Action(

@@ -84,6 +84,14 @@ class TrainFeaturesInputs(FeaturesInputs):
     )
 
 
+class TrainClassifierInputs(FeaturesInputs):
+    """What to learn classes from, and the network that is to tell them."""
+
+    network_weights: WeightsFile | None = Field(
+        None, title="Network", description="The network's file; the bundled one if not given"
+    )
+
+
 class EvaluateFeaturesInputs(FeaturesInputs):
     """The network to be measured, the pictures to measure it with and its teachers."""
 
@@ -220,4 +228,26 @@ class FeaturesSettings(TrainingSettings):
     )
     temperature: float = Field(
         2.0, gt=0, le=100, title="Temperature", description="At which class probabilities are compared", advanced=True
+    )
+
+
+class ClassifierSettings(Settings):
+    """How the feature network's classifier is fitted: the defaults are the recipe of the bundled one."""
+
+    crops: int = Field(8000, ge=10, le=10**6, title="Crops", description="Random crops to learn from")
+    size: int = Field(160, ge=32, le=512, title="Size", description="Of the crops as the network sees them, pixels")
+    short_side: int = Field(
+        256, ge=64, le=1024, title="Short side", description="Of the decoded pictures, pixels", advanced=True
+    )
+    area: float = Field(
+        0.35, gt=0, le=1, title="Area", description="Least part of a picture that a crop shows", advanced=True
+    )
+    shares: tuple[float, ...] = Field(
+        (),
+        title="Shares",
+        description="How many crops come from each folder, relative to one another; by number if not given",
+        advanced=True,
+    )
+    penalty: float = Field(
+        0.01, gt=0, le=100, title="Penalty", description="Of large weights, for each crop", advanced=True
     )

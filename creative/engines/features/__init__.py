@@ -1,9 +1,11 @@
 """The bundled feature network: how it is trained, and how good it is.
 
-``hints`` says what it learns from its teachers' maps and ``distillation`` trains it. ``evaluation`` measures it:
+``hints`` says what it learns from its teachers' maps and ``distillation`` trains it; ``classifier`` fits what names
+pictures. ``evaluation`` measures it:
 ``recognition``, ``explained`` (maps), ``cost``, ``drawings``, ``probe`` (scenes) and ``styles``; ``report`` tells.
 """
 
+from creative.engines.features.classifier import fit_classifier, train_classifier
 from creative.engines.features.cost import Cost, measure_cost
 from creative.engines.features.distillation import Distillation, train_features
 from creative.engines.features.drawings import Artist, Drawing, Drawn, draw_and_judge
@@ -34,10 +36,12 @@ __all__ = [
     "draw_and_judge",
     "evaluate_features",
     "find_scenes",
+    "fit_classifier",
     "measure_cost",
     "probe_scenes",
     "ridge",
     "save_untrained",
     "score_styles",
+    "train_classifier",
     "train_features",
 ]
