@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from creative.blocks.config import GANError
 
 AdversarialKind = Literal["least_squares", "vanilla", "hinge", "wgan_gp"]
 Initialisation = Literal["normal", "xavier", "orthogonal"]
+Module = TypeVar("Module", bound=nn.Module)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def adversarial_losses(kind: AdversarialKind) -> AdversarialLosses:
         raise GANError(f"There is no adversarial loss {kind!r}; there are {', '.join(get_args(AdversarialKind))}.")
     discriminator, generator = _LOSSES[kind]
     return AdversarialLosses(
-        kind, lambda real, fake: discriminator(real.float(), fake.float()), lambda fake: generator(fake.float())
+        kind, lambda real, fake: discriminator(_wide(real), _wide(fake)), lambda fake: generator(_wide(fake))
     )
 
 
@@ -97,9 +99,13 @@ def gradient_penalty(
     shape = (len(real), *[1] * (real.dim() - 1))
     part = torch.rand(shape, generator=generator, device=generator.device).to(real)
     between = torch.lerp(real.detach(), fake.detach(), part).requires_grad_()
-    scores = discriminator(between).float().flatten(1).mean(1)
+    scores = _wide(discriminator(between)).reshape(len(real), -1).mean(1)
     (slopes,) = torch.autograd.grad(scores.sum(), between, create_graph=True)
-    return (slopes.float().flatten(1).norm(dim=1) - 1).square().mean()
+    return (_wide(slopes).flatten(1).norm(dim=1) - 1).square().mean()
+
+
+def _wide(values: Tensor) -> Tensor:
+    return values if values.dtype == torch.float64 else values.float()
 
 
 class ImagePool:
@@ -160,8 +166,8 @@ def _draw(below: int, generator: torch.Generator) -> int:
 
 @torch.no_grad()
 def initialise(
-    module: nn.Module, kind: Initialisation = "normal", generator: torch.Generator | None = None, *, gain: float = 0.02
-) -> nn.Module:
+    module: Module, kind: Initialisation = "normal", generator: torch.Generator | None = None, *, gain: float = 0.02
+) -> Module:
     """Draw all weights of a network anew; biases become 0. Scales of normalisations are drawn from N(1, 0.02²).
 
     ``normal``: N(0, ``gain``²), as in Radford et al. (2015, DCGAN, arXiv:1511.06434) and Zhu et al. (2017). ``xavier``:
@@ -182,20 +188,17 @@ def initialise(
         raise GANError(f"There is no initialisation {kind!r}; there are {', '.join(get_args(Initialisation))}.")
     for part in module.modules():
         if isinstance(part, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-            _fill(_own_weight(part), kind, generator, gain)
+            spectral = parametrize.is_parametrized(part, "weight")
+            weight = part.get_parameter("parametrizations.weight.original" if spectral else "weight")
+            _fill(weight, kind, generator, gain)
+            if spectral:
+                _settle(part, weight)
             if part.bias is not None:
                 part.bias.zero_()
         elif isinstance(part, nn.BatchNorm2d | nn.InstanceNorm2d) and part.weight is not None:
             part.weight.copy_(1 + 0.02 * torch.randn(part.weight.shape, generator=generator))
             part.bias.zero_()
     return module
-
-
-def _own_weight(part: nn.Module) -> Tensor:
-    """The parameter behind a weight, which spectral normalisation keeps elsewhere."""
-    if "parametrizations" in part._modules:
-        return part.parametrizations.weight.original  # type: ignore[union-attr, return-value]
-    return part.weight  # type: ignore[return-value]
 
 
 def _fill(weight: Tensor, kind: Initialisation, generator: torch.Generator | None, gain: float) -> None:
@@ -209,3 +212,11 @@ def _fill(weight: Tensor, kind: Initialisation, generator: torch.Generator | Non
     else:
         nn.init.orthogonal_(drawn, generator=generator)
     weight.copy_(drawn)
+
+
+def _settle(part: nn.Module, weight: Tensor) -> None:
+    """Tell spectral normalisation the weight's largest singular vectors, which it would begin to look for by chance."""
+    rows = weight.flatten(1)
+    left = torch.linalg.eigh((rows @ rows.T).double()).eigenvectors[:, -1].to(weight.dtype)
+    part.get_buffer("parametrizations.weight.0._u").copy_(left)
+    part.get_buffer("parametrizations.weight.0._v").copy_(F.normalize(rows.T @ left, dim=0))

@@ -16,8 +16,14 @@ from creative.blocks.normalisation import InstanceNorm2d
 Norm = Literal["batch", "instance", "none"]
 Activation = Literal["relu", "leaky_relu", "silu", "tanh", "none"]
 Padding = Literal["zeros", "reflect", "replicate"]
+Upsampling = Literal["resize", "transposed"]
 
-_NORMS = {"batch": nn.BatchNorm2d, "instance": InstanceNorm2d}
+
+def norm_layer(name: Norm, channels: int) -> nn.Module:
+    """The normalisation by name, with a scale and a shift for each channel."""
+    if name == "none":
+        return nn.Identity()
+    return nn.BatchNorm2d(channels) if name == "batch" else InstanceNorm2d(channels, affine=True)
 
 
 def activation_layer(name: Activation) -> nn.Module:
@@ -56,7 +62,7 @@ class ConvNormActivation(nn.Module):
             bias=norm == "none",
             padding_mode=padding,
         )
-        self.norm = nn.Identity() if norm == "none" else _NORMS[norm](out_channels, affine=True)
+        self.norm = norm_layer(norm, out_channels)
         self.activation = activation_layer(activation)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -185,6 +191,36 @@ def _blurred(kernel: Tensor, dim: int) -> Tensor:
     end = torch.zeros_like(kernel.narrow(dim, 0, 1))
     turned = kernel.flip(dim)
     return torch.cat([turned, end], dim) + torch.cat([end, turned], dim)
+
+
+class TransposedUpsample(nn.Module):
+    """Twice the size by a transposed convolution; with a kernel of 3 it leaves a checkerboard, with 4 a fainter one."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Literal[3, 4] = 4,
+        *,
+        norm: Norm = "instance",
+        activation: Activation = "relu",
+    ) -> None:
+        super().__init__()
+        odd, bias = kernel_size % 2, norm == "none"
+        self.conv = nn.ConvTranspose2d(in_channels, out_channels, kernel_size, 2, 1, output_padding=odd, bias=bias)
+        self.norm, self.activation = norm_layer(norm, out_channels), activation_layer(activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in_channels, H, W) -> (B, out_channels, 2 · H, 2 · W)."""
+        return self.activation(self.norm(self.conv(x)))
+
+
+def upsample_layer(
+    kind: Upsampling, in_channels: int, out_channels: int, *, norm: Norm = "instance", activation: Activation = "relu"
+) -> nn.Module:
+    """Twice the size by name: ``Upsample``, or ``TransposedUpsample`` with a kernel of 4."""
+    make = Upsample if kind == "resize" else TransposedUpsample
+    return make(in_channels, out_channels, norm=norm, activation=activation)
 
 
 def fold_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from creative.blocks.cnn import Norm, activation_layer
+from creative.blocks.cnn import Norm, activation_layer, norm_layer
 from creative.blocks.config import NetworkConfig
-from creative.blocks.normalisation import InstanceNorm2d
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +59,9 @@ class PatchDiscriminator(nn.Module):
         for number, width in enumerate(widths):
             norm: Norm = config.norm if number else "none"
             stride = 2 if number < config.num_layers else 1
-            layers += _layer(channels, width, stride=stride, norm=norm, spectral=config.spectral_norm)
+            layers += scoring_layer(channels, width, stride=stride, norm=norm, spectral=config.spectral_norm)
             channels = width
-        layers.append(_conv(channels, 1, spectral=config.spectral_norm))
+        layers.append(scoring_conv(channels, 1, spectral=config.spectral_norm))
         self.layers = nn.Sequential(*layers)
 
     def forward(self, picture: Tensor) -> Tensor:
@@ -70,26 +69,73 @@ class PatchDiscriminator(nn.Module):
         return self.layers(picture.contiguous(memory_format=torch.channels_last))
 
 
-def _layer(
-    in_channels: int, out_channels: int, *, stride: int, norm: Norm, spectral: bool, kernel_size: int = 4
-) -> list[nn.Module]:
-    conv = _conv(in_channels, out_channels, kernel_size, stride=stride, bias=norm == "none", spectral=spectral)
-    norms: dict[Norm, list[nn.Module]] = {
-        "instance": [InstanceNorm2d(out_channels, affine=True)],
-        "batch": [nn.BatchNorm2d(out_channels)],
-        "none": [],
-    }
-    return [conv, *norms[norm], activation_layer("leaky_relu")]
+@dataclass(frozen=True, slots=True)
+class PixelConfig(NetworkConfig):
+    """The shape of a ``PixelDiscriminator``.
+
+    Attributes:
+        width: channels of the first layer; the second has twice as many.
+        norm: of the second layer.
+        spectral_norm, in_channels: see ``PatchConfig``.
+    """
+
+    kind: ClassVar[str] = "pixel"
+    width: int = 64
+    norm: Norm = "instance"
+    spectral_norm: bool = False
+    in_channels: int = 3
+
+    def __post_init__(self) -> None:
+        self._at_least(1, "width", "in_channels")
+        self._one_of("norm", get_args(Norm))
 
 
-def _conv(
+class PixelDiscriminator(nn.Module):
+    """Scores each pixel by its colour alone: (B, C, H, W) in [-1, 1] -> (B, 1, H, W); Isola et al. (2016)."""
+
+    def __init__(self, config: PixelConfig = PixelConfig()) -> None:
+        super().__init__()
+        self.config = config
+        width, spectral = config.width, config.spectral_norm
+        self.layers = nn.Sequential(
+            *scoring_layer(config.in_channels, width, 1, padding=0, norm="none", spectral=spectral),
+            *scoring_layer(width, 2 * width, 1, padding=0, norm=config.norm, spectral=spectral),
+            scoring_conv(2 * width, 1, 1, padding=0, spectral=spectral),
+        )
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """Scores (B, 1, H, W) of any value."""
+        return self.layers(picture.contiguous(memory_format=torch.channels_last))
+
+
+def scoring_layer(
     in_channels: int,
     out_channels: int,
     kernel_size: int = 4,
     *,
     stride: int = 1,
+    padding: int = 1,
+    norm: Norm,
+    spectral: bool,
+) -> list[nn.Module]:
+    """A convolution, a normalisation and a leaky ReLU; no bias where the normalisation takes it away again."""
+    conv = scoring_conv(
+        in_channels, out_channels, kernel_size, stride=stride, padding=padding, bias=norm == "none", spectral=spectral
+    )
+    normalisation = [] if norm == "none" else [norm_layer(norm, out_channels)]
+    return [conv, *normalisation, activation_layer("leaky_relu")]
+
+
+def scoring_conv(
+    in_channels: int,
+    out_channels: int,
+    kernel_size: int = 4,
+    *,
+    stride: int = 1,
+    padding: int = 1,
     bias: bool = True,
-    spectral: bool = False,
+    spectral: bool,
 ) -> nn.Module:
-    conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding=kernel_size // 4, bias=bias)
+    """A convolution, if asked for with its matrix divided by its largest singular value."""
+    conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, bias=bias)
     return spectral_norm(conv) if spectral else conv

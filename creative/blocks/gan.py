@@ -17,22 +17,36 @@ from creative.blocks.adversarial import (
     gradient_penalty,
     initialise,
 )
+from creative.blocks.cnn import Norm, Upsampling
 from creative.blocks.config import GANError, NetworkConfig
-from creative.blocks.discriminators import PatchConfig, PatchDiscriminator
-from creative.blocks.generators import Generator, ResNetConfig, ResNetGenerator, Upsampling, bounded
+from creative.blocks.contrast import PatchNCE
+from creative.blocks.dcgan import DCGANConfig, DCGANDiscriminator, DCGANDiscriminatorConfig, DCGANGenerator
+from creative.blocks.discriminators import PatchConfig, PatchDiscriminator, PixelConfig, PixelDiscriminator
+from creative.blocks.generators import Generator, ResNetConfig, ResNetGenerator, bounded
+from creative.blocks.unet import UNetConfig, UNetGenerator
 
 __all__ = [
     "AdversarialKind",
     "AdversarialLosses",
+    "DCGANConfig",
+    "DCGANDiscriminator",
+    "DCGANDiscriminatorConfig",
+    "DCGANGenerator",
     "GANError",
     "Generator",
     "ImagePool",
     "Initialisation",
     "NetworkConfig",
+    "Norm",
     "PatchConfig",
     "PatchDiscriminator",
+    "PatchNCE",
+    "PixelConfig",
+    "PixelDiscriminator",
     "ResNetConfig",
     "ResNetGenerator",
+    "UNetConfig",
+    "UNetGenerator",
     "Upsampling",
     "adversarial_losses",
     "bounded",

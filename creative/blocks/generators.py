@@ -9,16 +9,23 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from creative.blocks.cnn import ConvNormActivation, Downsample, Norm, ResidualBlock, Upsample
+from creative.blocks.cnn import (
+    ConvNormActivation,
+    Downsample,
+    Norm,
+    Padding,
+    ResidualBlock,
+    TransposedUpsample,
+    Upsample,
+    Upsampling,
+)
 from creative.blocks.config import GANError, NetworkConfig
-
-Upsampling = Literal["resize", "transposed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,10 @@ class Generator(nn.Module, ABC):
             GANError: the picture is smaller than ``min_size``.
         """
 
+    def encode(self, picture: Tensor) -> list[Tensor]:
+        """Maps of several depths by which ``PatchNCE`` compares patches, the picture itself first; see the network."""
+        raise GANError(f"{type(self).__name__} has no maps to compare patches by.")
+
     @torch.inference_mode()
     def translate(self, picture: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1] -> the same shape and range, without gradients."""
@@ -102,15 +113,19 @@ class ResNetGenerator(Generator):
         self.config = config
         width, norm = config.width, config.norm
         resize = config.upsampling == "resize"
-        around: Literal["reflect", "zeros"] = "reflect" if resize else "zeros"
-        up: type[nn.Module] = Upsample if resize else TransposedUpsample
+        around: Padding = "reflect" if resize else "zeros"
         self.stem = ConvNormActivation(3, width, 7, norm=norm, padding="reflect")
         self.down = nn.Sequential(
             Downsample(width, 2 * width, norm=norm, padding=around),
             Downsample(2 * width, 4 * width, norm=norm, padding=around),
         )
         self.blocks = nn.Sequential(*(ResidualBlock(4 * width, norm=norm) for _ in range(config.num_blocks)))
-        self.up = nn.Sequential(up(4 * width, 2 * width, norm=norm), up(2 * width, width, norm=norm))
+        self.up = nn.Sequential(
+            *(
+                Upsample(2 * after, after, norm=norm) if resize else TransposedUpsample(2 * after, after, 3, norm=norm)
+                for after in (2 * width, width)
+            )
+        )
         self.head = PictureConv(width)
         if config.residual:
             self.head.start_at_zero()
@@ -118,9 +133,31 @@ class ResNetGenerator(Generator):
     def forward(self, picture: Tensor) -> Tensor:
         """(B, 3, H, W) in [-1, 1] -> the same shape and range."""
         self._check(picture)
-        drawn = self.head(self.up(self.blocks(self.down(self.stem(_fast_layout(picture))))))
+        drawn = self.head(self.up(self.blocks(self.down(self.stem(channels_last(picture))))))
         drawn = drawn[..., : picture.shape[-2], : picture.shape[-1]]  # where a side is no multiple of 4
         return bounded(picture + drawn) if self.config.residual else drawn.tanh()
+
+    def encode(self, picture: Tensor) -> list[Tensor]:
+        """The picture, the maps after each halving, after the first residual block and after half of them."""
+        self._check(picture)
+        x = channels_last(picture)
+        maps = [x]
+        x = self.stem(x)
+        for down in self.down:
+            x = down(x)
+            maps.append(x)
+        half = len(self.blocks) // 2
+        for number, block in enumerate(self.blocks[:half], 1):
+            x = block(x)
+            if number in (1, half):
+                maps.append(x)
+        return maps
+
+    @property
+    def encoded_channels(self) -> list[int]:
+        """Of the maps that ``encode`` gives."""
+        width, half = self.config.width, len(self.blocks) // 2
+        return [3, 2 * width, 4 * width, *[4 * width] * min(half, 2)]
 
 
 class PictureConv(nn.Module):
@@ -152,29 +189,6 @@ class PictureConv(nn.Module):
         return F.pixel_shuffle(F.conv2d(x, kernel, bias.repeat_interleave(4), stride=2), 2)
 
 
-class TransposedUpsample(nn.Module):
-    """Twice the size by a transposed convolution; it leaves a checkerboard, but published weights are made for it."""
-
-    def __init__(self, in_channels: int, out_channels: int, *, kernel_size: int = 3, norm: Norm = "instance") -> None:
-        super().__init__()
-        self.conv = nn.ConvTranspose2d(
-            in_channels,
-            out_channels,
-            kernel_size,
-            stride=2,
-            padding=1,
-            output_padding=kernel_size % 2,
-            bias=norm == "none",
-        )
-        # The rest of a ConvNormActivation.
-        rest = ConvNormActivation(out_channels, out_channels, 1, norm=norm)
-        self.norm, self.activation = rest.norm, rest.activation
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, in_channels, H, W) -> (B, out_channels, 2 H, 2 W)."""
-        return self.activation(self.norm(self.conv(x)))
-
-
 def bounded(picture: Tensor) -> Tensor:
     """The picture cut off at -1 and 1, with a gradient wherever it can lead back inside.
 
@@ -198,5 +212,6 @@ class _Bounded(torch.autograd.Function):
         return grad.masked_fill(further, 0)
 
 
-def _fast_layout(picture: Tensor) -> Tensor:
-    return picture.contiguous(memory_format=torch.channels_last)
+def channels_last(x: Tensor) -> Tensor:
+    """In the memory layout in which convolutions are fastest."""
+    return x.contiguous(memory_format=torch.channels_last)

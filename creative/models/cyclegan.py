@@ -21,17 +21,32 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from creative.blocks.gan import GANError, Generator, PatchConfig, PatchDiscriminator, ResNetConfig, ResNetGenerator
+from creative.blocks.gan import (
+    GANError,
+    Generator,
+    PatchConfig,
+    PatchDiscriminator,
+    PixelConfig,
+    PixelDiscriminator,
+    ResNetConfig,
+    ResNetGenerator,
+    UNetConfig,
+    UNetGenerator,
+)
 from creative.checkpoint import CheckpointError, load_checkpoint, load_into, load_state, read_metadata
 from creative.files import shown
 
 Direction = Literal["a_to_b", "b_to_a"]
-GeneratorConfig = ResNetConfig
-DiscriminatorConfig = PatchConfig
+GeneratorConfig = ResNetConfig | UNetConfig
+DiscriminatorConfig = PatchConfig | PixelConfig
 
-_GENERATORS: dict[str, tuple[type[GeneratorConfig], type[Generator]]] = {"resnet": (ResNetConfig, ResNetGenerator)}
+_GENERATORS: dict[str, tuple[type[GeneratorConfig], type[Generator]]] = {
+    "resnet": (ResNetConfig, ResNetGenerator),
+    "unet": (UNetConfig, UNetGenerator),
+}
 _DISCRIMINATORS: dict[str, tuple[type[DiscriminatorConfig], type[nn.Module]]] = {
-    "patch": (PatchConfig, PatchDiscriminator)
+    "patch": (PatchConfig, PatchDiscriminator),
+    "pixel": (PixelConfig, PixelDiscriminator),
 }
 
 
