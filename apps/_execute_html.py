@@ -19,7 +19,7 @@ _OWN = (
     ".sum{overflow-x:auto;margin:0 0 6px;padding:2px}"
     ".digits{display:inline-grid;grid-template-columns:auto repeat(var(--places),minmax(2.9em,auto));gap:6px;"
     "align-items:stretch;font-variant-numeric:tabular-nums}"
-    ".digits .who{align-self:center;padding-right:10px;color:var(--soft);font-size:14px}"
+    ".digits .who{align-self:center;white-space:nowrap;padding-right:10px;color:var(--soft);font-size:14px}"
     ".digits .digit{padding:8px 6px 7px;border:1px solid var(--rule);border-radius:12px;background:var(--sheet)}"
     f".digits b{{display:block;font:500 30px/1.15 {_MONO}}}"
     ".digits .off{border-color:var(--warn);background:var(--warn-wash)}.digits .off b{color:var(--warn)}"
@@ -38,6 +38,7 @@ _OWN = (
     ".score{display:flex;height:8px;gap:2px;margin:0 0 14px}"
     ".score i{flex:1;border-radius:2px;background:var(--warn)}.score .right{background:var(--accent)}"
     ".all td{vertical-align:top}.all pre{margin:0;padding:0;border:0;background:none;font-size:13px;line-height:1.5}"
+    ".all td+td,.all th+th{white-space:nowrap}"
     f".all td+td{{font-family:{_MONO};font-size:14px}}.all .wrong{{color:var(--warn)}}"
     ".levels{border-spacing:5px;border-collapse:separate;margin-left:-5px}"
     ".levels td,.levels th{padding:8px 14px;text-align:center;border:0;border-radius:10px;white-space:nowrap}"
@@ -45,7 +46,8 @@ _OWN = (
     ".levels td{font-size:15px}.levels small{display:block;color:var(--soft);font-size:11px}"
     ".levels .here{outline:3px solid var(--accent);outline-offset:-3px;font-weight:650}"
     "@media(max-width:600px){.levels td,.levels th{padding:8px 7px}.levels small span{display:none}"
-    ".levels th{font-size:13px}.digits .who{padding-right:4px}}"
+    ".levels th{font-size:13px}.digits{gap:4px;grid-template-columns:auto repeat(var(--places),minmax(2.4em,auto))}"
+    ".digits .who{padding-right:2px;font-size:13px}.digits .digit{padding:8px 3px 7px}.all td,.all th{padding-right:9px}}"
     "</style>"
 )
 _SHOWN_OTHERS, _LEAST = 2, 0.005
@@ -95,7 +97,7 @@ def _digits(reading: Reading) -> str:
     if not reading.over:
         written.append('<span class="digit" style="--at:0"><b>…</b></span>')
     true = [
-        f'<span class="truth" style="--at:{len(written) + 1}">{html.escape(character)}</span>'
+        f'<span class="truth" style="--at:{len(written) + 1}">{_name(character)}</span>'
         for character in (truth[:-1] if reading.over else "")
     ]
     places = max(len(written), len(true))
