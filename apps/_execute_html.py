@@ -47,7 +47,8 @@ _OWN = (
     ".levels .here{outline:3px solid var(--accent);outline-offset:-3px;font-weight:650}"
     "@media(max-width:600px){.levels td,.levels th{padding:8px 7px}.levels small span{display:none}"
     ".levels th{font-size:13px}.digits{gap:4px;grid-template-columns:auto repeat(var(--places),minmax(2.4em,auto))}"
-    ".digits .who{padding-right:2px;font-size:13px}.digits .digit{padding:8px 3px 7px}.all td,.all th{padding-right:9px}}"
+    ".digits .who{padding-right:2px;font-size:13px}.digits .digit{padding:8px 3px 7px}"
+    ".all td,.all th{padding-right:9px}}"
     "</style>"
 )
 _SHOWN_OTHERS, _LEAST = 2, 0.005
