@@ -556,4 +556,6 @@ def test_measuring_a_file_tells_every_level(small: Path) -> None:
     assert sum(one.answers for one in report.calibrations["programs"].bins) == 80
     assert report.text.index("programs") < report.text.index("addition")
     assert report.text.count("Expected calibration error") == 2
+    assert sum(found.answers for found in report.operations.values()) == 20  # of length 2, with one operation
+    assert "| one operation | programs | % |" in report.text
     assert steps[-1].metrics["addition_calibration_error"] == report.calibrations["addition"].error

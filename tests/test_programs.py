@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from creative.data.programs import (
     compose,
     encode,
     make_batch,
+    operation_of,
     read_program,
     sample,
     split_of,
@@ -83,21 +85,15 @@ def test_levels_are_recognised() -> None:
 
 def test_all_six_operations_come_up_as_often() -> None:
     programs = [found.program for found in sample(range(6000), lambda random: Level(4, 1))]
-    kinds = Counter(
-        "loop"
-        if "for" in program
-        else "conditional"
-        if "if" in program
-        else "product"
-        if "*" in program
-        else "assignment"
-        if "=" in program
-        else "pair"
-        if "+" in program or "-" in program
-        else "pass"
-        for program in programs
-    )
-    assert set(kinds) == {"loop", "conditional", "product", "assignment", "pair", "pass"}
+    kinds = Counter(map(operation_of, programs))
+    assert len(kinds) == 6
+    for program in programs[:600]:
+        found = {type(node).__name__ for node in ast.walk(ast.parse(program))}
+        name = operation_of(program)
+        mark = {"loop": "For", "condition": "IfExp", "product": "Mult", "assignment": "Assign"}.get(name)
+        assert mark is None or mark in found
+        assert mark is not None or not found & {"For", "IfExp", "Mult", "Assign"}
+        assert (name == "number passed on") == (not found & {"BinOp", "IfExp", "For"})
     assert all(880 < count < 1120 for count in kinds.values()), kinds
 
 

@@ -7,7 +7,7 @@ hard they are while training) and ``batches`` (as arrays of characters).
 
 from creative.data.programs.batches import CHARACTERS, Batch, Writing, encode, make_batch
 from creative.data.programs.curriculum import EASIEST, STRATEGIES, Curriculum, Level
-from creative.data.programs.generator import Sample, compose, split_of
+from creative.data.programs.generator import Sample, compose, operation_of, split_of
 from creative.data.programs.language import Program, ProgramError, read_program
 from creative.data.programs.numbers import addition, memorisation
 from creative.data.programs.sampling import TASKS, Dice, sample
@@ -30,6 +30,7 @@ __all__ = [
     "encode",
     "make_batch",
     "memorisation",
+    "operation_of",
     "read_program",
     "sample",
     "split_of",

@@ -47,6 +47,22 @@ def split_of(sample: Sample) -> int:
     return zlib.crc32(f"{sample.program}@{sample.answer}.".encode()) % 10
 
 
+OPERATIONS = {
+    "loop": "for ",
+    "condition": " if ",
+    "product": "*",
+    "assignment": ";",
+    "sum or difference": "(",
+}
+"""What tells a program of one operation, in this order; without any of these a number is passed on."""
+
+
+def operation_of(program: str) -> str:
+    """Which operation a generated program of nesting 1 has."""
+    inside = program.replace("print(", "").removesuffix(")")
+    return next((name for name, mark in OPERATIONS.items() if mark in inside), "number passed on")
+
+
 _Operand = tuple[str, int]
 
 

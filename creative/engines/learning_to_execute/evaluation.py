@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from creative.data.draws import mixed_seed
-from creative.data.programs import Level, Sample, Writing, make_batch, sample
+from creative.data.programs import Level, Sample, Writing, make_batch, operation_of, sample
 from creative.metrics import wilson_interval
 from creative.models.executor import Executor
 from creative.progress import Step
@@ -100,6 +100,19 @@ def measure_levels(trained: Trained, levels: Sequence[Level], programs: int = 10
         table[level] = measure(trained.executor, samples, trained.writing, trained.device)
     yield Step(len(levels), len(levels))
     return table
+
+
+def measure_operations(trained: Trained, programs: int = 1000) -> dict[str, Accuracy]:
+    """By operation, on the held-out programs of one operation and the greatest length; nothing for other tasks."""
+    if trained.task != "programs":
+        return {}
+    by_operation: dict[str, list[Sample]] = {}
+    for one in held_out(trained.task, Level(trained.level.length, 1), programs):
+        by_operation.setdefault(operation_of(one.program), []).append(one)
+    return {
+        name: measure(trained.executor, samples, trained.writing, trained.device)
+        for name, samples in sorted(by_operation.items())
+    }
 
 
 def table_text(task: str, table: Table) -> str:

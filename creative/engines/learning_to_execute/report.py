@@ -9,7 +9,13 @@ from dataclasses import dataclass
 import torch
 
 from creative.engines.learning_to_execute.calibration import Calibration, measure_calibration
-from creative.engines.learning_to_execute.evaluation import Table, measure_levels, table_text
+from creative.engines.learning_to_execute.evaluation import (
+    Accuracy,
+    Table,
+    measure_levels,
+    measure_operations,
+    table_text,
+)
 from creative.engines.learning_to_execute.networks import ExecuteError, Trained, levels_of, load_trained
 from creative.options.execute import EvaluateExecuteSettings
 from creative.progress import Step
@@ -22,11 +28,13 @@ class Report:
 
     Attributes:
         tables: by task.
+        operations: the programs of one operation and the greatest length, by operation.
         calibrations: whether each network is right as often as it says, over all levels together.
         provenance: how it was made.
     """
 
     tables: dict[str, Table]
+    operations: dict[str, Accuracy]
     calibrations: dict[str, Calibration]
     provenance: Provenance
 
@@ -36,6 +44,9 @@ class Report:
         parts = ["Characters right, the true ones before given / whole answers right (95 % interval), in per cent."]
         for task, table in self.tables.items():
             parts += [task, table_text(task, table), self.calibrations[task].text]
+            if task == "programs" and self.operations:
+                rows = [f"| {name} | {found.answers} | {found.text} |" for name, found in self.operations.items()]
+                parts.append("\n".join(["| one operation | programs | % |", "|---|---|---|", *rows]))
         return "\n\n".join(parts) + "\n"
 
 
@@ -74,6 +85,7 @@ def _evaluating(networks: dict[str, Trained], settings: EvaluateExecuteSettings)
         levels = levels_of(trained, length=settings.length, nesting=settings.nesting)
         tables[task] = yield from measure_levels(trained, levels, settings.programs)
         calibrations[task] = yield from measure_calibration(trained, levels, settings.programs)
+    operations = measure_operations(networks["programs"], settings.programs) if "programs" in networks else {}
     (trained, *_) = networks.values()
     made = describe_run("evaluate execute", settings, weights={"execute": trained.sha256}, device=trained.device)
     metrics = {
@@ -84,4 +96,4 @@ def _evaluating(networks: dict[str, Trained], settings: EvaluateExecuteSettings)
     }
     metrics |= {f"{task}_calibration_error": found.error for task, found in calibrations.items()}
     yield Step(1, 1, metrics)
-    return Report(tables, calibrations, made)
+    return Report(tables, operations, calibrations, made)
