@@ -29,7 +29,6 @@ from creative.data.scenes import (
     SentenceError,
     Thing,
     draw_scene,
-    judge,
     read_sentence,
     split_of,
     vocabulary_of_grammar,
@@ -309,8 +308,6 @@ def test_a_scene_made_by_hand() -> None:
     for text, words in outside.items():
         with pytest.raises(SentenceError, match=re.escape(words)):
             scene.is_true(text)
-    told = judge([scene] * 4, [true[0], false[0], "hello", true[1]])
-    assert (told.true, told.false, told.outside, told.truth_rate) == (2, 1, 1, 0.5)
 
 
 def test_a_sentence_that_is_read_is_written_again_as_it_was() -> None:

@@ -11,7 +11,7 @@ Read ``things`` (shapes, and what is left of what), ``grammar`` (the sentences),
 
 from creative.data.scenes.drawing import BACKGROUNDS
 from creative.data.scenes.grammar import Item, Noun, Sentence, SentenceError, read_sentence, vocabulary_of_grammar
-from creative.data.scenes.sampling import HELD_OUT_PAIRS, KINDS, PARTS, Scene, Verdict, draw_scene, judge, split_of
+from creative.data.scenes.sampling import HELD_OUT_PAIRS, KINDS, PARTS, Scene, draw_scene, split_of
 from creative.data.scenes.things import COLOURS, PLACES, RELATIONS, SHAPES, SIZES, Thing
 
 __all__ = [
@@ -30,9 +30,7 @@ __all__ = [
     "Sentence",
     "SentenceError",
     "Thing",
-    "Verdict",
     "draw_scene",
-    "judge",
     "read_sentence",
     "split_of",
     "vocabulary_of_grammar",

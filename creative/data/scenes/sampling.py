@@ -8,7 +8,6 @@ who has seen stars and red things but no red star.
 from __future__ import annotations
 
 import zlib
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +16,7 @@ from PIL import Image
 from creative.data.draws import mixed_seed
 from creative.data.programs.sampling import Dice
 from creative.data.scenes.drawing import BACKGROUNDS, ground_for, paint
-from creative.data.scenes.grammar import SAID_SIZES, Item, Noun, Sentence, SentenceError, read_sentence
+from creative.data.scenes.grammar import SAID_SIZES, Item, Noun, Sentence, read_sentence
 from creative.data.scenes.things import COLOURS, PLACES, RELATIONS, SHAPES, SIZES, Thing, apart, is_clear, zone
 
 KINDS = {"one": 20, "two": 45, "touching": 10, "many": 25}
@@ -107,31 +106,6 @@ def draw_scene(seed: int, *, part: str = "training", kind: str | None = None) ->
             continue
         background = _pick(dice, BACKGROUNDS)
         return Scene(chosen, things, background, ground_for(things, dice), dice(1 << 62))
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """How many of some sentences are literally true of their scenes, false, or outside the grammar."""
-
-    true: int
-    false: int
-    outside: int
-
-    @property
-    def truth_rate(self) -> float:
-        """The share of true ones among all; 0 for none at all."""
-        return self.true / max(1, self.true + self.false + self.outside)
-
-
-def judge(scenes: Sequence[Scene], sentences: Sequence[str]) -> Verdict:
-    """Hold a sentence against each scene; one outside the grammar is not true, whatever it may mean."""
-    found: Counter[bool | None] = Counter()
-    for scene, sentence in zip(scenes, sentences, strict=True):
-        try:
-            found[scene.is_true(sentence)] += 1
-        except SentenceError:
-            found[None] += 1
-    return Verdict(found[True], found[False], found[None])
 
 
 def split_of(things: Sequence[Thing]) -> int:
