@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from creative.files import explain, file_sha256, replacing
 
@@ -29,6 +29,8 @@ MAX_HEADER = 32_000_000
 """Most bytes of a file's header (names, shapes and JSON) that are read."""
 
 _KEY = "creative"  # one key: several would be written in a random order, and the bytes would not repeat
+
+_SCALE = ".scale"  # after the name of a matrix of int8
 
 
 class CheckpointError(ValueError):
@@ -305,6 +307,64 @@ def halved(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
             raise CheckpointError(f"{name} has values that float16 cannot hold.")
         result[name] = half
     return result
+
+
+Precision = Literal["float32", "float16", "int8"]
+
+
+def packed_as(precision: Precision, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Weights as a file is to hold them; ``in_float32`` gets them back.
+
+    Raises:
+        CheckpointError: a value is too large for float16, or not a number.
+    """
+    if precision == "float32":
+        return dict(tensors)
+    return halved(tensors) if precision == "float16" else in_int8(tensors)
+
+
+def in_int8(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Matrices and kernels as int8, each row with a scale of its own in half precision; all else as ``halved``.
+
+    A row, what one unit gives to an output, is scale · int8; the scale of NAME is stored as NAME.scale.
+
+    Raises:
+        CheckpointError: a value is too large for float16, or not a number.
+    """
+    import torch
+
+    packed: dict[str, torch.Tensor] = {}
+    for name, tensor in tensors.items():
+        if tensor.dim() < 2 or not tensor.is_floating_point():
+            packed[name] = tensor.detach()
+            continue
+        # Rounded first, so that the rows are rounded to multiples of the scale that is kept.
+        largest = tensor.detach().abs().flatten(1).amax(1).view(-1, *[1] * (tensor.dim() - 1))
+        scale = (largest / 127).clamp_min(1e-7).half()
+        packed[name] = (tensor.detach() / scale.float()).round().clamp(-127, 127).to(torch.int8)
+        packed[name + _SCALE] = scale
+    return halved(packed)
+
+
+def in_float32(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """What ``in_int8`` or ``halved`` has packed, in full precision; integers that are no weights as they are.
+
+    Raises:
+        CheckpointError: a matrix of int8 has no scale.
+    """
+    import torch
+
+    found = {}
+    for name, tensor in tensors.items():
+        if name.endswith(_SCALE):
+            continue
+        if tensor.dtype == torch.int8:
+            if name + _SCALE not in tensors:
+                raise CheckpointError(f"The weights are damaged: {name} has no scale.")
+            found[name] = tensor.float() * tensors[name + _SCALE].float()
+        else:
+            found[name] = tensor.float() if tensor.is_floating_point() else tensor
+    return found
 
 
 def _shape(tensor: torch.Tensor) -> str:

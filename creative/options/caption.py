@@ -222,8 +222,8 @@ class TrainCaptionSettings(TrainingSettings):
         description="Steer by pictures that it does not learn from; off: learn from all but the test pictures",
         advanced=True,
     )
-    saved_as: Literal["float32", "float16"] = Field(
-        "float16", title="Saved as", description="Precision of the finished file", advanced=True
+    saved_as: Literal["float32", "float16", "int8"] = Field(
+        "int8", title="Saved as", description="Precision of the finished file", advanced=True
     )
 
 

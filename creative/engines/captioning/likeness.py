@@ -21,7 +21,7 @@ EYE_SIZE = 112
 """What pictures are compared by: these layers of the bundled network, their means and deviations over the picture."""
 NEIGHBOURS = 3
 COMPONENTS = 64
-MOST_POINTS = 2048
+MOST_POINTS = 1024
 """Of the training pictures, so many are kept at most."""
 OWN_SHARE = 0.985
 """Of a captioner's own kind of pictures, as validation has them, so many are to count as known."""

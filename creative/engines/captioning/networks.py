@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from creative.checkpoint import halved, load_checkpoint, load_into, save_checkpoint
+from creative.checkpoint import in_float32, in_int8, load_checkpoint, load_into, save_checkpoint
 from creative.data.words import WordsError, WordVocabulary
 from creative.device import choose_device
 from creative.engines.captioning.likeness import EYE_LAYERS, EYE_SIZE, Likeness
@@ -129,8 +129,7 @@ def load_captioner(captioner: str | os.PathLike[str], *, device: str | torch.dev
 
 def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """A network's tensors in full precision."""
-    own = {name.removeprefix(prefix): one for name, one in tensors.items() if name.startswith(prefix)}
-    return {name: one.float() if one.is_floating_point() else one for name, one in own.items()}
+    return in_float32({name.removeprefix(prefix): one for name, one in tensors.items() if name.startswith(prefix)})
 
 
 def load_eye(device: str | torch.device = "cpu", *, sha256: str = "") -> FeatureEncoder:
@@ -150,6 +149,8 @@ def load_eye(device: str | torch.device = "cpu", *, sha256: str = "") -> Feature
 def join_captioners(paths: Sequence[Path], path: Path) -> Path:
     """Put captioners of one shape and vocabulary, trained from different seeds, into one file: they write together.
 
+    It is written in int8, whatever they are in.
+
     Raises:
         CaptionerError: they differ in more than their weights.
     """
@@ -165,10 +166,10 @@ def join_captioners(paths: Sequence[Path], path: Path) -> Path:
         for kind in ("captioner", "encoder"):
             own = _part(file.tensors, f"{kind}.0.")
             tensors |= {f"{kind}.{number}.{name}": tensor for name, tensor in own.items()}
-    tensors |= {name: one for name, one in files[0].tensors.items() if name.startswith("likeness.")}
+    stored = in_int8(tensors) | {name: one for name, one in files[0].tensors.items() if name.startswith("likeness.")}
     metadata = {**files[0].metadata, "config": {**first, "networks": len(files)}}
     metadata["members"] = [{name: file.metadata[name] for name in ("settings", "training")} for file in files]
-    return save_checkpoint(path, halved(tensors), metadata)
+    return save_checkpoint(path, stored, metadata)
 
 
 def squares(pictures: Sequence[Image.Image], size: int) -> Tensor:

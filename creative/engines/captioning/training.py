@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from creative.caption_metrics import bleu, cider_d, distinct_share
-from creative.checkpoint import halved, read_metadata
+from creative.checkpoint import packed_as, read_metadata
 from creative.data.captions import CaptionedPicture, CaptionsError, read_captions
 from creative.data.scenes import draw_scene, vocabulary_of_grammar
 from creative.data.words import CharacterVocabulary, WordVocabulary
@@ -489,7 +489,7 @@ class Describing(Task):
     def export(self, networks: Networks) -> dict[str, Tensor]:
         """The networks in the precision of the file, and what its pictures are like."""
         tensors = {f"{name}.0.{key}": one for name, net in networks.items() for key, one in net.state_dict().items()}
-        stored = halved(tensors) if self.settings.saved_as == "float16" else tensors
+        stored = packed_as(self.settings.saved_as, tensors)
         return {**stored, **(self.likeness.tensors() if self.likeness else {})}
 
     def config(self) -> dict[str, Any]:

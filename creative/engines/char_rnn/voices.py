@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from creative.blocks.rnn import RecurrentError
-from creative.checkpoint import CheckpointError, halved, load_checkpoint, load_into
+from creative.checkpoint import in_float32, load_checkpoint, load_into, packed_as
 from creative.data.vocabulary import Vocabulary, VocabularyError
 from creative.device import choose_device
 from creative.files import shown
@@ -20,7 +20,6 @@ from creative.weights import find_voice
 
 SavedAs = Literal["float32", "float16", "int8"]
 
-_SCALE = ".scale"  # after the name of a matrix of int8
 _COPIED = "copied"
 
 
@@ -80,7 +79,7 @@ def load_voice(voice: str | os.PathLike[str], *, device: str | torch.device = "c
     with torch.device("meta"):
         model = CharRNN(shape)
     model.to_empty(device="cpu")
-    load_into(model, _unpacked(tensors))
+    load_into(model, in_float32(tensors))
     name = os.fspath(voice) if os.fspath(voice) == path.stem else path.name
     settings = checkpoint.metadata.get("settings", {})
     ready = model.eval().requires_grad_(False).to(chosen)
@@ -89,9 +88,6 @@ def load_voice(voice: str | os.PathLike[str], *, device: str | torch.device = "c
 
 def packed_tensors(model: CharRNN, saved_as: SavedAs, copied: Tensor | None = None) -> dict[str, Tensor]:
     """What a voice's file holds.
-
-    As int8, each row of a matrix has a scale of its own, half precision: row = scale · int8; vectors are in half
-    precision.
 
     Args:
         model: the network.
@@ -102,30 +98,5 @@ def packed_tensors(model: CharRNN, saved_as: SavedAs, copied: Tensor | None = No
         CheckpointError: values that this precision cannot hold.
     """
     tensors = {name: tensor.detach() for name, tensor in model.state_dict().items()}
-    if saved_as == "int8":
-        packed: dict[str, Tensor] = {}
-        for name, tensor in tensors.items():
-            if tensor.dim() == 2:
-                # Rounded first, so that the rows are rounded to multiples of the scale that is kept.
-                scale = (tensor.abs().amax(1, keepdim=True) / 127).clamp_min(1e-7).half()
-                packed[name] = (tensor / scale.float()).round().clamp(-127, 127).to(torch.int8)
-                packed[name + _SCALE] = scale
-            else:
-                packed[name] = tensor
-        tensors = packed
-    stored = tensors if saved_as == "float32" else halved(tensors)
+    stored = packed_as(saved_as, tensors)
     return stored if copied is None else {**stored, _COPIED: copied}
-
-
-def _unpacked(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    found = {}
-    for name, tensor in tensors.items():
-        if name.endswith(_SCALE):
-            continue
-        if tensor.dtype == torch.int8:
-            if name + _SCALE not in tensors:
-                raise CheckpointError(f"The voice is damaged: {name} has no scale.")
-            found[name] = tensor.float() * tensors[name + _SCALE].float()
-        else:
-            found[name] = tensor.float()
-    return found
