@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _STYLE = (
     "<style>"
     ".cycle{display:grid;grid-template-columns:1fr 22px 1fr 22px 1fr;align-items:center;gap:4px;margin:0 0 8px}"
-    ".cycle img{display:block;width:100%;border-radius:10px}"
+    ".cycle img{display:block;width:100%;height:auto;border-radius:10px}"
     ".cycle figure{margin:0;overflow:visible}"
     ".cycle figcaption{text-align:center}"
     ".cycle i{font:20px/1 system-ui,sans-serif;color:var(--soft);text-align:center;padding-bottom:24px}"
@@ -40,4 +40,6 @@ def _figure(picture: Image, caption: str) -> str:
     picture.convert("RGB").save(file, "JPEG", quality=88)
     data = base64.b64encode(file.getvalue()).decode()
     told = html.escape(caption.replace("_", " ").capitalize())
-    return f'<figure><img src="data:image/jpeg;base64,{data}" alt="{told}"><figcaption>{told}</figcaption></figure>'
+    size = f'width="{picture.width}" height="{picture.height}"'  # so that there is room before it is decoded
+    image = f'<img src="data:image/jpeg;base64,{data}" {size} alt="{told}">'
+    return f"<figure>{image}<figcaption>{told}</figcaption></figure>"

@@ -87,8 +87,7 @@ def build_widget(field: Description, *, batch: bool = False) -> Widget:
 def _choice(field: Description, texts: Mapping[str, Any]) -> Widget:
     assert field.choices is not None
     choices = [
-        (str(choice).replace("_", " ").capitalize() if str(choice).islower() else str(choice), choice)
-        for choice in field.choices
+        (_spoken_choice(str(choice)) if str(choice).islower() else str(choice), choice) for choice in field.choices
     ]
     if field.many:
         return _single(
@@ -101,6 +100,12 @@ def _choice(field: Description, texts: Mapping[str, Any]) -> Widget:
     return _single(
         field, kind(choices, value=value, **texts), lambda v: None if v == "" else v, lambda v: "" if v is None else v
     )
+
+
+def _spoken_choice(choice: str) -> str:
+    """``a_to_b`` as ``A to B``, ``both-ways`` as ``Both ways``."""
+    text = choice.replace("_", " ").replace("-", " ").capitalize()
+    return re.sub(r"\b\w\b", lambda letter: letter[0].upper(), text) if re.match(r"[ab] to [ab]$", text, re.I) else text
 
 
 def _number(field: Description, texts: Mapping[str, Any]) -> Widget:

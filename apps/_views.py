@@ -98,9 +98,10 @@ def result_view(action: Action, saved: Saved, inputs: Inputs, settings: Settings
     if action.score is not None:
         view["score"] = action.score(saved.result)
     if action.output == "folder":
-        run = saved.path.parent if saved.path.is_file() else saved.path
-        view["curves"] = curves(run / "metrics.csv")
-    if action.onward is not None and saved.path.exists():
+        made_file = saved.path if saved.path.is_file() else saved.path / "best.safetensors"
+        view["curves"] = curves(made_file.parent / "metrics.csv")
+        view["download"] = served(made_file, folder) if made_file.is_file() else None
+    if action.onward is not None and (action.output != "folder" or view["download"]):
         view["onward"] = action.onward.values(inputs, settings)
         state += " onward"
     view["status"] = line(state, parts, messages=messages)

@@ -31,6 +31,17 @@ class TranslateInputs(Inputs):
     model: TranslatorName = _MODEL
 
 
+_SEED = Field(
+    0,
+    ge=0,
+    le=2**32 - 1,
+    title="Seed",
+    widget="seed",
+    description="Of no use here: nothing is left to chance",
+    advanced=True,
+)
+
+
 class TranslateVideoInputs(Inputs):
     """A video, and what translates it."""
 
@@ -47,6 +58,7 @@ class ExportOnnxInputs(Inputs):
 class TranslatingSettings(Settings):
     """What pictures and videos have in common."""
 
+    seed: int = _SEED
     direction: Direction = _DIRECTION
     strength: float = Field(
         1.0,
@@ -117,4 +129,5 @@ class TranslateVideoSettings(TranslatingSettings):
 class ExportOnnxSettings(Settings):
     """Which of the model's generators."""
 
+    seed: int = _SEED
     direction: Direction = _DIRECTION

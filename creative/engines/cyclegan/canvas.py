@@ -98,6 +98,8 @@ def settle(generator: Generator, picture: Tensor, most: int) -> Generator:
             parent, _, own = name.rpartition(".")
             setattr(settled.get_submodule(parent), own, shared)
             measuring.append(shared)
+    if not measuring:
+        return generator
     settled.to(picture.device).requires_grad_(False)
     for shared in measuring:
         shared.train()
