@@ -37,7 +37,7 @@ def ground_for(things: Sequence[Thing], dice: Dice) -> str:
     contrast = {
         name: min(_contrast(colour, COLOURS[thing.colour]) for thing in things) for name, colour in GROUNDS.items()
     }
-    good = [name for name in GROUNDS if contrast[name] > 110] or [max(GROUNDS, key=lambda name: contrast[name])]
+    good = [name for name in GROUNDS if contrast[name] > 125] or [max(GROUNDS, key=lambda name: contrast[name])]
     return good[dice(len(good)) - 1]
 
 
