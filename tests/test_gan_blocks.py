@@ -517,6 +517,15 @@ def test_what_a_score_sees(layers: int, field: int) -> None:
     assert [int(seen.any(dim).sum()) for dim in (0, 1)] == [field, field]
 
 
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_the_smallest_picture_that_has_a_score(layers: int) -> None:
+    net = PatchDiscriminator(PatchConfig(width=2, num_layers=layers, norm="none"))
+    least = 3 * 2**layers
+    assert net(torch.zeros(1, 3, least, least)).shape == (1, 1, 1, 1)
+    with pytest.raises(GANError, match=f"need pictures of {least} pixels a side, but this has {least + 5}x{least - 1}"):
+        net(torch.zeros(1, 3, least - 1, least + 5))
+
+
 def test_a_pixel_discriminator_sees_one_pixel() -> None:
     net = PixelDiscriminator(PixelConfig(width=4, norm="none"))
     picture = random(1, 3, 9, 8).requires_grad_()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from creative.blocks.cnn import Norm, activation_layer, norm_layer
-from creative.blocks.config import NetworkConfig
+from creative.blocks.config import GANError, NetworkConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,10 @@ class PatchDiscriminator(nn.Module):
     spectral normalisation each convolution's matrix has the largest singular value 1 (Miyato et al., 2018,
     arXiv:1802.05957).
 
+    Attributes:
+        config: what it was made from.
+        min_size: the smallest side of a picture in pixels.
+
     Example:
         >>> discriminator = PatchDiscriminator(PatchConfig(width=32))
         >>> discriminator(torch.zeros(1, 3, 128, 128)).shape
@@ -52,7 +56,7 @@ class PatchDiscriminator(nn.Module):
 
     def __init__(self, config: PatchConfig = PatchConfig()) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.min_size = config, 3 * 2**config.num_layers
         widths = [config.width * min(2**number, 8) for number in range(config.num_layers + 1)]
         layers: list[nn.Module] = []
         channels = config.in_channels
@@ -65,7 +69,14 @@ class PatchDiscriminator(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, picture: Tensor) -> Tensor:
-        """Scores (B, 1, h, w) of any value."""
+        """Scores (B, 1, h, w) of any value.
+
+        Raises:
+            GANError: the picture is smaller than ``min_size``.
+        """
+        height, width = picture.shape[-2:]
+        if min(height, width) < self.min_size:
+            raise GANError(f"Patches need pictures of {self.min_size} pixels a side, but this has {width}x{height}.")
         return self.layers(picture.contiguous(memory_format=torch.channels_last))
 
 

@@ -93,7 +93,9 @@ class CycleGANConfig:
                 domain_b=str(values["domain_b"]),
                 size=int(values["size"]),
             )
-        except (KeyError, TypeError) as error:
+        except GANError:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
             raise GANError(f"A CycleGAN was expected, but of its shape is missing or wrong: {error}.") from None
 
 
