@@ -89,22 +89,32 @@ def settle(generator: Generator, picture: Tensor, most: int) -> Generator:
     Args:
         most: pixels to measure on; a larger picture is made smaller for it.
     """
-    settled, measuring = copy.deepcopy(generator), []
+    settled, found = copy.deepcopy(generator), False
     for name, norm in list(settled.named_modules()):
         if isinstance(norm, nn.InstanceNorm2d):  # which for a single picture is batch normalisation
-            shared = nn.BatchNorm2d(norm.num_features, norm.eps, momentum=1.0, affine=norm.affine)
-            if norm.affine:
-                shared.weight, shared.bias = norm.weight, norm.bias
             parent, _, own = name.rpartition(".")
-            setattr(settled.get_submodule(parent), own, shared)
-            measuring.append(shared)
-    if not measuring:
+            setattr(settled.get_submodule(parent), own, _Settling(norm))
+            found = True
+    if not found:
         return generator
-    settled.to(picture.device).requires_grad_(False)
-    for shared in measuring:
-        shared.train()
-    settled.translate(sample(picture, most))
-    return settled.eval()
+    with torch.no_grad():
+        settled.translate(sample(picture, most))
+    return settled
+
+
+class _Settling(nn.Module):
+    """Instance normalisation that keeps to the statistics of the first picture it sees."""
+
+    def __init__(self, norm: nn.InstanceNorm2d) -> None:
+        super().__init__()
+        self.weight, self.bias, self.eps = norm.weight, norm.bias, norm.eps
+        self.statistics: tuple[Tensor, Tensor] | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.statistics is None:
+            variance, mean = torch.var_mean(x, (0, 2, 3), unbiased=False)
+            self.statistics = mean, variance
+        return torch.batch_norm(x, self.weight, self.bias, *self.statistics, False, 0.0, self.eps, False)
 
 
 def sample(picture: Tensor, most: int) -> Tensor:
