@@ -47,8 +47,9 @@ def _train(
         settings,
         out,
         pictures=inputs.pictures,
+        others=inputs.others,
         start_from=inputs.start_from,
-        weights=inputs.network_weights,
+        network_weights=inputs.network_weights,
         device=device,
     )
 
@@ -59,7 +60,7 @@ def _evaluate(
     from creative.engines.captioning import evaluate_caption
 
     return evaluate_caption(
-        inputs.data, settings, model=inputs.model, pictures=inputs.pictures, others=inputs.others, device=device
+        inputs.model, inputs.data, settings, pictures=inputs.pictures, others=inputs.others, device=device
     )
 
 

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from creative.engines.captioning import caption
     from creative.engines.char_rnn.neurons import look_at_neurons
     from creative.engines.char_rnn.scoring import score_text
     from creative.engines.char_rnn.voices import load_voice
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from creative.engines.look_inside import look_inside
     from creative.engines.style_transfer import stylize
     from creative.images import open_image, save_image
+    from creative.options.caption import CaptionSettings
     from creative.options.deep_dream import DreamSettings, DreamVideoSettings, DreamZoomSettings
     from creative.options.execute import ExecuteSettings
     from creative.options.style_transfer import StylizeSettings
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "CaptionSettings",
     "DreamSettings",
     "DreamVideoSettings",
     "DreamZoomSettings",
@@ -45,6 +48,7 @@ __all__ = [
     "StylizeSettings",
     "WriteSettings",
     "__version__",
+    "caption",
     "dream",
     "dream_video",
     "dream_zoom",
@@ -63,6 +67,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "CaptionSettings": "creative.options.caption",
     "DreamSettings": "creative.options.deep_dream",
     "DreamVideoSettings": "creative.options.deep_dream",
     "DreamZoomSettings": "creative.options.deep_dream",
@@ -74,6 +79,7 @@ _HOMES = {
     "Step": "creative.progress",
     "StylizeSettings": "creative.options.style_transfer",
     "WriteSettings": "creative.options.writing",
+    "caption": "creative.engines.captioning",
     "dream": "creative.engines.deep_dream",
     "dream_video": "creative.engines.deep_dream",
     "dream_zoom": "creative.engines.deep_dream",

@@ -55,6 +55,11 @@ class Place:
     revision: str | None = None
 
     @property
+    def label(self) -> str:
+        """What it is called: its name on huggingface.co, or the folder's."""
+        return self.repository or (self.folder.resolve().name if self.folder is not None else self.name)
+
+    @property
     def weights(self) -> Path | None:
         """The file of its weights, or the first of several; None where it has yet to be fetched."""
         return weight_files(self.folder)[0] if self.folder is not None else None
