@@ -23,6 +23,7 @@ PAPER: dict[str, Any] = {
     "width": 64,
     "num_blocks": 9,
     "residual": False,
+    "norm": "instance",
     "initialisation": "normal",
     "discriminator_width": 64,
     "discriminator_layers": 3,
@@ -81,17 +82,28 @@ class TrainCycleGANSettings(TrainingSettings):
         "cycle",
         title="Objective",
         description="cycle: there and back gives the same picture; patch_nce: a to b only, each patch stays itself",
+        advanced=True,
     )
     steps: int = Field(12_000, ge=1, title="Steps", description="Training steps (updates of the weights) in all")
-    batch_size: int = Field(1, ge=1, le=1024, title="Batch size", description="Pictures of each kind per step")
+    batch_size: int = Field(
+        1, ge=1, le=1024, title="Batch size", description="Pictures of each kind per step", advanced=True
+    )
     size: int = Field(
         256, ge=32, le=4096, title="Size", description="Short side that pictures are scaled to before cropping, pixels"
     )
     crop: int = Field(128, ge=32, le=2048, multiple_of=4, title="Crop", description="Side of the crops, pixels")
-    width: int = Field(16, ge=1, le=256, title="Width", description="Channels of a generator's first layer")
-    num_blocks: int = Field(6, ge=0, le=32, title="Blocks", description="Residual blocks of a generator")
+    width: int = Field(
+        16, ge=1, le=256, title="Width", description="Channels of a generator's first layer", advanced=True
+    )
+    num_blocks: int = Field(6, ge=0, le=32, title="Blocks", description="Residual blocks of a generator", advanced=True)
     learning_rate: float = Field(
-        5e-4, gt=0, le=10, title="Learning rate", widget="number", description="Step size of the generators' optimiser"
+        5e-4,
+        gt=0,
+        le=10,
+        title="Learning rate",
+        widget="number",
+        description="Step size of the generators' optimiser",
+        advanced=True,
     )
     schedule: Schedule = Field(
         "linear", title="Schedule", description="How the learning rate falls to zero", advanced=True
@@ -123,7 +135,13 @@ class TrainCycleGANSettings(TrainingSettings):
         250, ge=1, title="Save every", description="Steps between saves of all that a resumed run needs", advanced=True
     )
     cycle_weight: float = Field(
-        2.0, ge=0, le=1000, title="Cycle", description="Weight of the way there and back, λ", widget="number"
+        2.0,
+        ge=0,
+        le=1000,
+        title="Cycle",
+        description="Weight of the way there and back, λ",
+        widget="number",
+        advanced=True,
     )
     cycle_every: int = Field(
         2,
@@ -148,12 +166,19 @@ class TrainCycleGANSettings(TrainingSettings):
         title="Identity",
         widget="number",
         description="Weight, relative to λ, of leaving alone what is of the wanted kind already",
+        advanced=True,
     )
     identity_every: int = Field(
         1, ge=1, le=1000, title="Identity every", description="Steps between two that ask for it", advanced=True
     )
     patch_weight: float = Field(
-        1.0, ge=0, le=1000, title="Patches", widget="number", description="Of the discriminators on patches of pixels"
+        1.0,
+        ge=0,
+        le=1000,
+        title="Patches",
+        widget="number",
+        description="Of the discriminators on patches of pixels",
+        advanced=True,
     )
     feature_weight: float = Field(
         0.0,
@@ -162,6 +187,7 @@ class TrainCycleGANSettings(TrainingSettings):
         title="Features",
         widget="number",
         description="Of the discriminators that look through the bundled feature network",
+        advanced=True,
     )
     style_weight: float = Field(
         0.0,
@@ -169,10 +195,17 @@ class TrainCycleGANSettings(TrainingSettings):
         le=1000,
         title="Style",
         widget="number",
-        description="Of the distance of mean Gram matrices from the wanted kind's",
+        description="Of the distance of Gram matrices from those of what shows the most alike in the wanted kind",
+        advanced=True,
     )
     content_weight: float = Field(
-        0.0, ge=0, le=1000, title="Content", widget="number", description="Of the distance of deep features kept"
+        0.0,
+        ge=0,
+        le=1000,
+        title="Content",
+        widget="number",
+        description="Of the distance of deep features kept",
+        advanced=True,
     )
     nce_weight: float = Field(
         1.0, ge=0, le=1000, title="PatchNCE", widget="number", description="Of each patch staying itself", advanced=True
@@ -206,6 +239,12 @@ class TrainCycleGANSettings(TrainingSettings):
         True,
         title="Residual",
         description="A generator draws what changes; it begins by changing nothing",
+        advanced=True,
+    )
+    norm: Literal["instance", "none"] = Field(
+        "none",
+        title="Normalisation",
+        description="Of the generators' maps: instance evens out contrast; none knows light from dark",
         advanced=True,
     )
     upsampling: Literal["resize", "transposed"] = Field(

@@ -2,8 +2,8 @@
 
 Neither is in Zhu et al. (2017). ``Critic`` is a discriminator on the maps of a frozen network (Sauer et al., 2021,
 Projected GANs Converge Faster, arXiv:2111.01007): what strokes, leaves and clouds are it need not find out by itself,
-for which a training of minutes on a CPU lacks the time. ``StyleTarget`` compares Gram matrices (Gatys et al.,
-2016, arXiv:1508.06576) with their mean over all pictures of a kind.
+for which a training of minutes on a CPU lacks the time. ``StyleBank`` finds whose Gram matrices (Gatys et al., 2016,
+arXiv:1508.06576) a translation should have.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from creative.blocks.normalisation import InstanceNorm2d
 from creative.checkpoint import load_checkpoint
 from creative.data.pictures import PackedPictures, centre_crops
 from creative.losses import gram
@@ -25,8 +24,8 @@ LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 """Of the bundled network: what is looked at."""
 CONTENT = "relu4_1"
 """The layer whose map tells what is to be seen, not how it is painted."""
-MEMORY = 0.9
-"""How much of the running mean of Gram matrices is kept from step to step."""
+KEYS = ("relu2_1", "relu3_1", "relu4_1")
+"""The layers by whose means crops are found that show the same."""
 
 LOOKED_AT = 64
 """Pictures of a kind from which it is told what it looks like."""
@@ -63,53 +62,62 @@ class Critic(nn.Module):
 
 
 def _layer(in_channels: int, out_channels: int, *, stride: int) -> list[nn.Module]:
-    conv = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
-    return [conv, InstanceNorm2d(out_channels, eps=1e-3, affine=True), nn.LeakyReLU(0.2)]
+    # No normalisation: it would hide how bright, how colourful and how rich in contrast a picture is.
+    return [nn.Conv2d(in_channels, out_channels, 3, stride, padding=1), nn.LeakyReLU(0.2)]
 
 
-class StyleTarget(nn.Module):
-    """The mean Gram matrices of one kind of pictures, and those of what has been translated into it lately.
+class StyleBank:
+    """Crops of one kind of pictures, and for each crop of the other kind those that show the most alike.
 
-    The mean of what is translated is to agree with the mean of the kind; a single picture may differ, as the kind's own
-    do. It is followed over the last steps, since a batch is too small to tell a mean by.
+    A sky is to be painted as a painted sky, leaves as painted leaves: the style of a translation is compared with that
+    of the crops of the wanted kind whose deep features are nearest to the picture's, each kind's features standardised.
 
     Args:
-        targets: by layer, (C, C).
+        features: of the bundled network, ``LAYERS``.
+        source, target: crops of both kinds, (N, 3, H, W) uint8.
     """
 
-    def __init__(self, targets: Maps) -> None:
-        super().__init__()
-        self.layers = tuple(targets)
-        for layer, target in targets.items():
-            self.register_buffer(f"target_{layer}", target)
-            self.register_buffer(f"lately_{layer}", torch.zeros_like(target))
-        self.register_buffer("steps", torch.zeros(()))
+    def __init__(self, features: Features, source: Tensor, target: Tensor) -> None:
+        self.features, self.crops = features, target
+        keys = self._keys_of_all(source)
+        self.mean, self.deviation = keys.mean(0), keys.std(0).clamp(min=1e-3)
+        keys = self._keys_of_all(target)
+        self.keys = (keys - keys.mean(0)) / keys.std(0).clamp(min=1e-3)
 
-    def forward(self, maps: Maps) -> Tensor:
-        """Squared distance from the target relative to its square, averaged over layers: 0 the same style."""
-        distances = []
-        before = self.get_buffer("steps").clone()
-        for layer in self.layers:
-            target, lately = self.get_buffer(f"target_{layer}"), self.get_buffer(f"lately_{layer}")
-            own = gram(maps[layer])
-            kept = torch.where(before > 0, MEMORY, 0.0)
-            # Each picture pulls the mean to the target; the more is kept of the mean, the less it moves it.
-            apart = (kept * lately + (1 - kept) * own - target).square().sum((1, 2)) / (1 - kept)
-            distances.append(apart.mean() / target.square().sum())
-            lately.copy_(torch.lerp(own.detach().mean(0), lately, kept))
-        self.get_buffer("steps").add_(1)
-        return torch.stack(distances).mean()
+    @torch.no_grad()
+    def _keys_of_all(self, crops: Tensor) -> Tensor:
+        device = self.features.scale.device
+        return torch.cat([_keys(self.features(part.to(device).float() / 255)) for part in crops.split(8)])
+
+    @torch.no_grad()
+    def nearest(self, maps: Maps, rank: int) -> Maps:
+        """Maps of crops of the wanted kind for pictures with these maps, the nearest but ``rank``."""
+        keys = (_keys(maps) - self.mean) / self.deviation
+        places = torch.cdist(keys, self.keys).topk(rank + 1, dim=1, largest=False).indices[:, rank]
+        return self.features(self.crops[places.cpu()].to(keys.device).float() / 255)
 
 
-@torch.no_grad()
-def mean_grams(features: Features, pictures: Tensor) -> dict[str, Tensor]:
-    """The mean Gram matrices of pictures (B, 3, H, W) in [0, 1], by layer."""
-    sums: dict[str, Tensor] = {}
-    for part in pictures.split(8):
-        for layer, map_ in features(part).items():
-            total = gram(map_).sum(0)
-            sums[layer] = sums[layer] + total if layer in sums else total
-    return {layer: total / len(pictures) for layer, total in sums.items()}
+def _keys(maps: Maps) -> Tensor:
+    return torch.cat([maps[layer].float().mean((2, 3)) for layer in KEYS], 1)
+
+
+def style_distance(maps: Maps, wanted: Maps) -> Tensor:
+    """How far Gram matrices and covariances of features are from the wanted ones, averaged over layers: 0 the same.
+
+    Each is a squared distance relative to the mean of both squares. Gram matrices are mostly the means of features,
+    which tell light and colours; covariances tell of texture alone.
+    """
+    distances = []
+    for layer in LAYERS:
+        pairs = (maps[layer], wanted[layer])
+        distances.append(_relative(*(gram(map_) for map_ in pairs)))
+        distances.append(_relative(*(gram(map_ - map_.mean((2, 3), keepdim=True)) for map_ in pairs)))
+    return torch.stack(distances).mean()
+
+
+def _relative(own: Tensor, other: Tensor) -> Tensor:
+    squares = (own.detach().square() + other.square()).sum((1, 2)) / 2
+    return ((own - other).square().sum((1, 2)) / squares.clamp(min=1e-12)).mean()
 
 
 @torch.no_grad()

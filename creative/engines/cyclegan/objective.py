@@ -11,9 +11,11 @@ from torch import Tensor, nn
 
 from creative.blocks.gan import GANError, ImagePool, PatchNCE, adversarial_losses, gradient_penalty, initialise
 from creative.checkpoint import CheckpointError, load_checkpoint, load_into
-from creative.data.pictures import PackedPictures, centre_crops
+from creative.data.draws import Draw, mixed_seed
+from creative.data.pictures import PackedPictures
+from creative.data.unpaired import UnpairedCrops
 from creative.engines.cyclegan.alarms import Alarms
-from creative.engines.cyclegan.looks import CONTENT, LAYERS, Critic, Maps, StyleTarget, mean_grams
+from creative.engines.cyclegan.looks import CONTENT, LAYERS, Critic, Maps, StyleBank, style_distance
 from creative.engines.training import Networks, Update
 from creative.losses import content_loss
 from creative.models.cyclegan import (
@@ -23,13 +25,15 @@ from creative.models.cyclegan import (
     make_discriminator,
     make_generator,
 )
-from creative.models.features import load_features
+from creative.models.features import Features, load_features
 from creative.options.cyclegan import TrainCycleGANSettings
 
 Domain = Literal["a", "b"]
 
-TARGET_PICTURES = 256
-"""Pictures of a kind whose mean Gram matrices are its style."""
+BANK = 1024
+"""Crops of each kind that styles are taken from."""
+NEAREST = 3
+"""So many of the crops that show the most alike take turns."""
 PENALTY = 10.0
 """Weight of the gradient penalty of ``wgan_gp`` (Gulrajani et al., 2017)."""
 
@@ -41,21 +45,20 @@ class Side:
         generator: draws it from the other kind.
         discriminator: judges patches of pixels, or None.
         critic: judges the maps of the feature network, or None.
-        style: its mean Gram matrices, or None.
+        bank: crops that styles are taken from, or None.
         pool: earlier translations into it.
     """
 
     def __init__(
-        self, name: Domain, shape: CycleGANConfig, settings: TrainCycleGANSettings, grams: Maps | None
+        self, name: Domain, shape: CycleGANConfig, settings: TrainCycleGANSettings, features: Features | None
     ) -> None:
         self.name, self.settings = name, settings
         self.way = "a_to_b" if name == "b" else "b_to_a"
         self.generator = initialise(make_generator(shape), settings.initialisation)
         self.losses = adversarial_losses(settings.adversarial)
         self.discriminator = initialise(make_discriminator(shape)) if settings.patch_weight else None
-        widths = {layer: len(target) for layer, target in (grams or {}).items()}
-        self.critic = Critic(widths) if settings.feature_weight else None
-        self.style = StyleTarget(grams) if settings.style_weight and grams else None
+        self.critic = Critic(widths_of(features)) if settings.feature_weight and features else None
+        self.bank: StyleBank | None = None
         self.pool = ImagePool(settings.pool_size)
 
     def networks(self) -> Networks:
@@ -64,16 +67,16 @@ class Side:
             self.way: self.generator,
             f"discriminator_{self.name}": self.discriminator,
             f"critic_{self.name}": self.critic,
-            f"style_{self.name}": self.style,
         }
         return {name: network for name, network in every.items() if network is not None}
 
-    def appeal(self, picture: Tensor, drawn: Tensor, seen: Maps, kept: Maps) -> tuple[Tensor, dict[str, Tensor]]:
+    def appeal(self, drawn: Tensor, seen: Maps, kept: Maps, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """How far a translation is from convincing, and from showing what the picture shows.
 
         Args:
-            picture, drawn: (B, 3, H, W) in [-1, 1].
+            drawn: the translation, (B, 3, H, W) in [-1, 1].
             seen, kept: maps of the translation and of the picture; empty if nobody needs them.
+            step: steps made before.
         """
         chosen, found = self.settings, {}
         if self.discriminator is not None:
@@ -81,8 +84,9 @@ class Side:
         if self.critic is not None:
             scores = self.critic(seen)
             found["features"] = chosen.feature_weight * torch.stack([_missed(s, 1) for s in scores]).mean()
-        if self.style is not None:
-            found["style"] = chosen.style_weight * self.style(seen)
+        if self.bank is not None:
+            wanted = self.bank.nearest(kept, step % NEAREST)
+            found["style"] = chosen.style_weight * style_distance(seen, wanted)
         if chosen.content_weight:
             found["content"] = chosen.content_weight * content_loss(seen[CONTENT], kept[CONTENT])
         return torch.stack(list(found.values())).sum(), {f"{name}_{self.name}": x for name, x in found.items()}
@@ -129,23 +133,16 @@ class Translators:
         self.settings, self.device = settings, device
         looks = bool(settings.feature_weight or settings.style_weight or settings.content_weight)
         self.features = load_features(layers=LAYERS, device=device) if looks else None
-        self.sides = {
-            target: Side(target, shape, settings, self._grams(training["ab".index(target)])) for _, target in self.ways
-        }
+        self.sides = {target: Side(target, shape, settings, self.features) for _, target in self.ways}
+        if settings.style_weight and self.features is not None:
+            crops = _some_crops(training, settings)
+            for source, target in self.ways:
+                self.sides[target].bank = StyleBank(self.features, crops[source], crops[target])
         judged = bool(settings.patch_weight) and settings.adversarial != "wgan_gp"
         self.alarms = Alarms(tuple(self.sides), judged=judged)
         self.networks: Networks = {n: net for side in self.sides.values() for n, net in side.networks().items()}
-        self.kept = {name for name in self.networks if not name.startswith("style")}
+        self.kept = set(self.networks)
         self.networks["alarms"] = self.alarms
-
-    def _grams(self, packed: PackedPictures) -> dict[str, Tensor] | None:
-        """Mean Gram matrices of a kind, at the scale that its crops are seen at."""
-        if self.features is None:
-            return None
-        stride = max(1, len(packed) // TARGET_PICTURES)
-        side = self.settings.size // 4 * 4
-        pictures = centre_crops(packed, side, places=range(0, len(packed), stride))
-        return mean_grams(self.features, pictures.to(self.device))
 
     def load(self, path: Path) -> None:
         """Begin with a finished network: its generators, and its discriminators where it has some.
@@ -197,6 +194,23 @@ class Translators:
             side.pool.load_state(state[name], self.device)
 
 
+def _some_crops(
+    training: tuple[PackedPictures, PackedPictures], settings: TrainCycleGANSettings
+) -> dict[Domain, Tensor]:
+    """Crops of both kinds as training sees them, (N, 3, crop, crop) uint8 each."""
+    crops = UnpairedCrops(*training, size=settings.size, crop=settings.crop)
+    stride = max(1, len(crops) // BANK)
+    drawn = [crops[Draw(index, mixed_seed("bank", index))] for index in range(0, len(crops), stride)[:BANK]]
+    return {name: torch.stack([pair[name] for pair in drawn]) for name in ("a", "b")}
+
+
+def widths_of(features: Features) -> dict[str, int]:
+    """The channels of each layer's map."""
+    with torch.no_grad():
+        maps = features(torch.zeros(1, 3, features.min_size, features.min_size, device=features.scale.device))
+    return {layer: map_.shape[1] for layer, map_ in maps.items()}
+
+
 def _adam(modules: list[nn.Module], rate: float) -> torch.optim.Optimizer:
     parameters = [parameter for module in modules for parameter in module.parameters()]
     if not parameters:  # nothing judges: style and content alone
@@ -225,7 +239,7 @@ class Cycle(Translators):
         losses: list[Tensor] = []
         found: dict[str, Tensor] = {}
         for source, target in ways:
-            appeal, parts = self.sides[target].appeal(real[source], drawn[target], seen[target], seen_real[source])
+            appeal, parts = self.sides[target].appeal(drawn[target], seen[target], seen_real[source], update.step)
             losses.append(appeal)
             found |= self._shown(target, parts)
         losses += self._there_and_back(real, drawn, update.step, found)
@@ -314,7 +328,7 @@ class OneWay(Translators):
         with torch.no_grad():
             kept, wanted = self.see(a), self.see(b)
         seen = self.see(drawn)
-        appeal, found = side.appeal(a, drawn, seen, kept)
+        appeal, found = side.appeal(drawn, seen, kept, update.step)
         found["patch_nce"] = self.settings.nce_weight * self._contrast(drawn, a, update)
         losses = [appeal, found["patch_nce"]]
         if self.settings.identity_weight:

@@ -263,6 +263,7 @@ def _shape(settings: TrainCycleGANSettings, about: Mapping[str, Any]) -> CycleGA
         generator=ResNetConfig(
             width=settings.width,
             num_blocks=settings.num_blocks,
+            norm=settings.norm,
             upsampling=settings.upsampling,
             residual=settings.residual,
         ),
