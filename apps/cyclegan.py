@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
     from creative.data.archives import Archive
 
+UNPACKED = "unpacked"
+"""The folder of a run for the pictures of zips."""
+
 
 def _translate(inputs: TranslateInputs, settings: TranslateSettings, device: str) -> Generator[Step, None, Any]:
     from creative.engines.cyclegan.translating import translate
@@ -68,9 +71,10 @@ def _train(
     from creative.weights import find_trained
 
     start = find_trained("translator", inputs.start_from) if inputs.start_from else None
-    if inputs.a.is_dir() and inputs.b.is_dir():
-        return train_cyclegan(inputs.a, inputs.b, settings, out, start_from=start, device=device)
     a, b = (path if path.is_dir() else open_archive(path) for path in (inputs.a, inputs.b))
+    folders = [one if isinstance(one, Path) else one.folder(out / UNPACKED) for one in (a, b)]
+    if all(folder.is_dir() for folder in folders):  # what is wrong is told at once
+        return train_cyclegan(folders[0], folders[1], settings, out, start_from=start, device=device)
     return _unpacked_and_trained(a, b, settings, device, out, start)
 
 
@@ -81,8 +85,8 @@ def _unpacked_and_trained(
     from creative.data.archives import unpack
     from creative.engines.cyclegan import train_cyclegan
 
-    one = a if isinstance(a, Path) else (yield from unpack(a, out / "unpacked"))
-    other = b if isinstance(b, Path) else (yield from unpack(b, out / "unpacked"))
+    one = a if isinstance(a, Path) else (yield from unpack(a, out / UNPACKED))
+    other = b if isinstance(b, Path) else (yield from unpack(b, out / UNPACKED))
     return (yield from train_cyclegan(one, other, settings, out, start_from=start, device=device))
 
 

@@ -78,7 +78,7 @@ def test_tiles_without_room_for_the_whole_have_no_seams(photo: Image.Image, monk
     own = torch.cat([generator.translate(part) for part in picture.split(128, 3)], 3)
     assert seam(tiled - whole) < 2 * seam(tiled - whole, beside=20)
     assert seam(own - whole) > 2 * seam(tiled - whole), "tiles by themselves have seams; this would not see them"
-    assert (tiled - whole).abs().mean() < 0.5 * (own - whole).abs().mean()
+    assert (tiled - whole).abs().mean() < 0.7 * (own - whole).abs().mean()
 
 
 def seam(difference: torch.Tensor, beside: int = 0) -> float:

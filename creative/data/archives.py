@@ -40,6 +40,10 @@ class Archive:
     pictures: dict[str, Path]
     skipped: int
 
+    def folder(self, below: Path) -> Path:
+        """Where it is unpacked: a folder that is called like the zip, below another one."""
+        return below / file_sha256(self.path)[:12] / (self.path.stem or "pictures")
+
 
 def open_archive(path: Path, *, most_files: int = MOST_FILES, most_bytes: int = MOST_BYTES) -> Archive:
     """Look through a zip; nothing is unpacked yet.
@@ -107,7 +111,7 @@ def unpack(archive: Archive, folder: Path) -> Generator[Step, None, Path]:
     Raises:
         PicturesError: the zip is damaged, or the pictures cannot be written.
     """
-    target = folder / file_sha256(archive.path)[:12] / (archive.path.stem or "pictures")
+    target = archive.folder(folder)
     count = len(archive.pictures)
     yield Step(0, count, message=_told(archive) if not target.is_dir() else None)
     if target.is_dir():
