@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -100,19 +100,24 @@ def tokenise(sentence: str) -> list[str]:
         >>> tokenise("A man's dog isn't here, on St. James St. (yet)!")
         ['a', 'man', "'s", 'dog', 'is', "n't", 'here', 'on', 'st.', 'james', 'st.', '-lrb-', 'yet', '-rrb-']
     """
-    if sentence.isascii() and sentence.replace(" ", "").isalpha() and not _ODD.search(sentence):
-        return sentence.lower().split()
+    text = sentence.translate(_TABLE)
+    whole = "<" in text or _BEFORE_NUMBER.search(text)  # nothing else depends on what is beyond a blank
+    return [word for part in ([text] if whole else text.split()) for word in _words(part)]
+
+
+_BEFORE_NUMBER = re.compile(r"\w\.\s\d")
+
+
+@lru_cache(maxsize=1 << 14)
+def _words(text: str) -> tuple[str, ...]:
     words = []
-    for token in _TOKEN.findall(sentence.translate(_TABLE)):
+    for token in _TOKEN.findall(text):
         if token in _LEFT_OUT or token.startswith("..") or token.startswith("--"):
             continue
         for bracket, name in _BRACKETS.items():
             token = token.replace(bracket, name)
         words.append(token.lower())
-    return words
-
-
-_ODD = re.compile(r"(?i)\b(?:cannot|gonna|wanna|gotta|gimme|lemme)\b")
+    return tuple(words)
 
 
 def readable(words: Iterable[str]) -> str:

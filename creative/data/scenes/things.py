@@ -67,8 +67,9 @@ def _heart() -> Points:
 
 def _cross() -> Points:
     arm, end = 0.3, 0.94
-    quarter = [(arm, arm), (end, arm), (end, -arm), (arm, -arm)]
-    return [(x * c - y * s, x * s + y * c) for c, s in ((1, 0), (0, -1), (-1, 0), (0, 1)) for x, y in quarter[:3]]
+    corner = [(arm, arm), (end, arm), (end, -arm)]
+    turns = ((1, 0), (0, -1), (-1, 0), (0, 1))
+    return [(x * c - y * s, x * s + y * c) for c, s in turns for x, y in corner]
 
 
 def _moon() -> Points:
