@@ -87,8 +87,9 @@ def _described(found: Description, number: int, verdicts: Sequence[bool]) -> str
 
 def knows(model: str) -> str:
     """What a model knows, in a sentence or two."""
-    if model in KNOWS:
-        return KNOWS[model]
+    names = model.split(" or ")
+    if all(name in KNOWS for name in names):
+        return " ".join(KNOWS[name] for name in names)
     return OWN if model.endswith(".safetensors") else f"{model}: {PRETRAINED}"
 
 
