@@ -55,7 +55,10 @@ def show_captions(captions: Captions, verdicts: Mapping[str, Sequence[bool]] | N
     verdicts = verdicts or {}
     found = captions.descriptions
     parts = [STYLE, f"<style>{_STYLE.read_text(encoding='utf-8')}</style>"]
-    parts += [_described(one, number, verdicts.get(one.name, ())) for number, one in enumerate(found[:FULL])]
+    alone = len(found) == 1
+    parts += [
+        _described(one, number, verdicts.get(one.name, ()), opened=alone) for number, one in enumerate(found[:FULL])
+    ]
     parts.append(_small(found[FULL:]))
     for model in dict.fromkeys(one.model for one in found):
         parts.append(f'<p class="knows">{html.escape(knows(model))}</p>')
@@ -68,7 +71,7 @@ def show_captions(captions: Captions, verdicts: Mapping[str, Sequence[bool]] | N
     return "".join(parts)
 
 
-def _described(found: Description, number: int, verdicts: Sequence[bool]) -> str:
+def _described(found: Description, number: int, verdicts: Sequence[bool], *, opened: bool) -> str:
     width, height = found.picture.size
     shape = f"--shape:{width}/{height};--wide:{max(160, min(440, round(480 * width / height)))}px"
     alt = html.escape(found.best.text if found.best else found.name)
@@ -80,7 +83,7 @@ def _described(found: Description, number: int, verdicts: Sequence[bool]) -> str
         parts.append(_told(found.best, hint=not number))
         if verdicts:
             parts.append(_verdict(verdicts[0]))
-        parts.append(_others(found.sentences, verdicts))
+        parts.append(_others(found.sentences, verdicts, opened=opened))
     picture = f'<img src="{_jpeg(found.picture, _SIDE)}" alt="{alt}">'
     return f'<section class="cap" style="{shape}">{picture}<div>{"".join(parts)}</div></section>'
 
@@ -126,7 +129,7 @@ def _verdict(true: bool) -> str:
     return '<span class="verdict no">✗ Not true of this scene, says the checker</span>'
 
 
-def _others(sentences: Sequence[Sentence], verdicts: Sequence[bool]) -> str:
+def _others(sentences: Sequence[Sentence], verdicts: Sequence[bool], *, opened: bool) -> str:
     """All that were found, with how sure it was of a word on the whole."""
     if len(sentences) < 2:
         return ""
@@ -137,10 +140,12 @@ def _others(sentences: Sequence[Sentence], verdicts: Sequence[bool]) -> str:
             mark = '<span class="yes">✓ true</span> ' if verdicts[place] else '<span class="no">✗ false</span> '
         share = f"{100 * one.confidence:.0f}"
         rows.append(
-            f'<li title="score {one.score:.2f}">{html.escape(one.text)}<small>{mark}{share} % a word</small>'
+            f'<li title="score {one.score:.2f}">{html.escape(one.text)}<small>{mark}{share} %</small>'
             f'<span class="bar"><u style="width:{share}%"></u></span></li>'
         )
-    return f'<details open><summary>Sentences it weighed</summary><ol class="best">{"".join(rows)}</ol></details>'
+    told = "Sentences it weighed, with how sure it was of a word on the whole"
+    head = f"<details{' open' if opened else ''}><summary>{told}</summary>"
+    return f'{head}<ol class="best">{"".join(rows)}</ol></details>'
 
 
 def _strange(found: Description) -> str:

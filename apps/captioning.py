@@ -84,7 +84,7 @@ def _examples(folder: Path) -> Mapping[str, Values | Callable[[], Values]]:
 
     title = sample_titles()[0]
     photo = sample_photo(title, folder / f"{title.lower()}.png")
-    return {"A new scene": scene, f"{title}, to see it refuse": {"pictures": photo, "model": "aerial"}}
+    return {"A new scene": scene, f"A {title.lower()} it knows nothing of": {"pictures": photo, "model": "aerial"}}
 
 
 APP = App(

@@ -34,8 +34,8 @@ class CaptionInputs(Inputs):
     model: CaptionerName | None = Field(
         None,
         title="Model",
-        description="aerial (photos from above), scenes (drawn shapes), a file, or a pretrained one's folder or name "
-        "on huggingface.co, for everyday photos; none: whichever knows the picture",
+        description="aerial (photos from above), scenes (drawn shapes), a file; for everyday photos a pretrained one, its "
+        "folder or its name on huggingface.co; none: whichever knows the picture",
     )
 
 
@@ -43,7 +43,10 @@ class CaptionSettings(Settings):
     """How sentences are found, and what is told besides."""
 
     decoding: Literal["beam", "sample"] = Field(
-        "beam", title="Decoding", description="The likeliest sentences by beam search, or some drawn at random"
+        "beam",
+        title="Decoding",
+        description="The likeliest sentences by beam search, or some drawn at random",
+        advanced=True,
     )
     beam: int = Field(
         3, ge=1, le=50, title="Beam", description="Sentences kept while searching; 1 takes the likeliest word each time"
@@ -57,6 +60,7 @@ class CaptionSettings(Settings):
         title="Temperature",
         description="Of drawing at random: less is safer, more is bolder",
         widget="slider",
+        advanced=True,
     )
     length_penalty: float = Field(
         0.7,
@@ -68,7 +72,12 @@ class CaptionSettings(Settings):
     )
     max_words: int = Field(40, ge=1, le=200, title="Words", description="Of a sentence, at most", advanced=True)
     guesses: int = Field(
-        5, ge=0, le=20, title="Guesses", description="Labels told of a picture that no model knows the like of"
+        5,
+        ge=0,
+        le=20,
+        title="Guesses",
+        description="Labels told of a picture that no model knows the like of",
+        advanced=True,
     )
     anyway: bool = Field(
         False,
