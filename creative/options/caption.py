@@ -34,8 +34,8 @@ class CaptionInputs(Inputs):
     model: CaptionerName | None = Field(
         None,
         title="Model",
-        description="aerial (photos from above), scenes (drawn shapes), a file; for everyday photos a pretrained one, its "
-        "folder or its name on huggingface.co; none: whichever knows the picture",
+        description="aerial (photos from above), scenes (drawn shapes), a file; for everyday photos a pretrained "
+        "one, its folder or its name on huggingface.co; none: whichever knows the picture",
     )
 
 
