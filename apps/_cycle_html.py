@@ -32,7 +32,7 @@ def show_round_trip(trip: RoundTrip | None) -> str:
     figures = [_figure(picture, caption) for picture, caption in zip(trip.pictures, captions, strict=True)]
     told = f"A small copy went there and back; each pixel came home {trip.away:.1f} of 255 levels away on average."
     row = '<i aria-hidden="true">→</i>'.join(figures)
-    return f'{_STYLE}<h2>There and back</h2><div class="cycle">{row}</div><p class="soft">{told}</p>'
+    return f'<h2>There and back</h2><div class="cycle">{row}</div><p class="soft">{told}</p>{_STYLE}'
 
 
 def _figure(picture: Image, caption: str) -> str:

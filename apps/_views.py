@@ -101,6 +101,8 @@ def result_view(action: Action, saved: Saved, inputs: Inputs, settings: Settings
         made_file = saved.path if saved.path.is_file() else saved.path / "best.safetensors"
         view["curves"] = curves(made_file.parent / "metrics.csv")
         view["download"] = served(made_file, folder) if made_file.is_file() else None
+        state += " filed" if made_file.is_file() else ""
+        messages = messages[-4:]
     if action.onward is not None and (action.output != "folder" or view["download"]):
         view["onward"] = action.onward.values(inputs, settings)
         state += " onward"

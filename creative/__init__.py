@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from creative.engines.char_rnn.scoring import score_text
     from creative.engines.char_rnn.voices import load_voice
     from creative.engines.char_rnn.writing import write
+    from creative.engines.cyclegan import translate, translate_video
     from creative.engines.deep_dream import dream, dream_video, dream_zoom
     from creative.engines.feature_visualization import visualize
     from creative.engines.learning_to_execute import execute
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from creative.options.deep_dream import DreamSettings, DreamVideoSettings, DreamZoomSettings
     from creative.options.execute import ExecuteSettings
     from creative.options.style_transfer import StylizeSettings
+    from creative.options.translate import TranslateSettings, TranslateVideoSettings
     from creative.options.writing import NeuronsSettings, ScoreSettings, WriteSettings
     from creative.progress import Step, run
     from creative.settings import Settings, SettingsError
@@ -46,6 +48,8 @@ __all__ = [
     "SettingsError",
     "Step",
     "StylizeSettings",
+    "TranslateSettings",
+    "TranslateVideoSettings",
     "WriteSettings",
     "__version__",
     "caption",
@@ -62,6 +66,8 @@ __all__ = [
     "save_image",
     "score_text",
     "stylize",
+    "translate",
+    "translate_video",
     "visualize",
     "write",
 ]
@@ -78,6 +84,8 @@ _HOMES = {
     "SettingsError": "creative.settings",
     "Step": "creative.progress",
     "StylizeSettings": "creative.options.style_transfer",
+    "TranslateSettings": "creative.options.translate",
+    "TranslateVideoSettings": "creative.options.translate",
     "WriteSettings": "creative.options.writing",
     "caption": "creative.engines.captioning",
     "dream": "creative.engines.deep_dream",
@@ -93,6 +101,8 @@ _HOMES = {
     "save_image": "creative.images",
     "score_text": "creative.engines.char_rnn.scoring",
     "stylize": "creative.engines.style_transfer",
+    "translate": "creative.engines.cyclegan",
+    "translate_video": "creative.engines.cyclegan",
     "visualize": "creative.engines.feature_visualization",
     "write": "creative.engines.char_rnn.writing",
 }
