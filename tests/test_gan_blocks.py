@@ -405,6 +405,16 @@ def test_translate_takes_and_gives_pictures() -> None:
         assert not translated.requires_grad
 
 
+def test_pictures_are_float32_where_the_network_computes_in_bfloat16() -> None:
+    picture = random(1, 3, 16, 16).clamp(-1, 1)
+    for net in [*generators(), *generators(residual=True)]:
+        initialise(net, "xavier", random_generator(0))
+        with torch.autocast("cpu", torch.bfloat16):
+            drawn = net(picture)
+        assert drawn.dtype == torch.float32
+        torch.testing.assert_close(drawn, net(picture), atol=0.15, rtol=0)
+
+
 def test_a_picture_too_small_is_refused_in_a_sentence() -> None:
     for net in generators():
         with pytest.raises(GANError, match=r"at least 8 pixels a side, but the picture has 9x7"):

@@ -35,7 +35,7 @@ def test_it_leaves_a_sheet_and_a_network(
     assert (tmp_path / "best.safetensors").is_file()
     sheet = Image.open(tmp_path / "sheet.png")
     assert sheet.size == (12 * 18 * 2, 9 * 18 * 2)  # a real row, seven drawn ones, a walk
-    assert len(sheet.convert("RGB").getcolors(10**6)) > 100
+    assert len(sheet.convert("RGB").getcolors(10**6) or ()) > 100
 
 
 def test_it_learns_from_a_folder(

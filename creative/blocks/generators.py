@@ -135,7 +135,7 @@ class ResNetGenerator(Generator):
         self._check(picture)
         drawn = self.head(self.up(self.blocks(self.down(self.stem(channels_last(picture))))))
         drawn = drawn[..., : picture.shape[-2], : picture.shape[-1]]  # where a side is no multiple of 4
-        return bounded(picture + drawn) if self.config.residual else drawn.tanh()
+        return finished(picture, drawn, residual=self.config.residual)
 
     def encode(self, picture: Tensor) -> list[Tensor]:
         """The picture, the maps after each halving, after the first residual block and after half of them."""
@@ -187,6 +187,12 @@ class PictureConv(nn.Module):
         places = [F.pad(weight, (right, 1 - right, down, 1 - down)) for down in (0, 1) for right in (0, 1)]
         kernel = torch.stack(places, 1).flatten(0, 1)  # channel 4 c + 2 down + right, as pixel_shuffle expects it
         return F.pixel_shuffle(F.conv2d(x, kernel, bias.repeat_interleave(4), stride=2), 2)
+
+
+def finished(picture: Tensor, drawn: Tensor, *, residual: bool) -> Tensor:
+    """What the last layer drew as a picture in [-1, 1], in float32 even where the network computes in bfloat16."""
+    drawn = drawn if drawn.dtype == torch.float64 else drawn.float()
+    return bounded(picture + drawn) if residual else drawn.tanh()
 
 
 def bounded(picture: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from creative.blocks.cnn import Downsample, Norm, Upsampling, upsample_layer
 from creative.blocks.config import NetworkConfig
-from creative.blocks.generators import Generator, PictureConv, bounded, channels_last
+from creative.blocks.generators import Generator, PictureConv, channels_last, finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,5 +84,4 @@ class UNetGenerator(Generator):
         for up in self.up:
             beside = across.pop()
             x = torch.cat([up(x)[..., : beside.shape[-2], : beside.shape[-1]], beside], 1)
-        drawn = self.head(x)
-        return bounded(picture + drawn) if self.config.residual else drawn.tanh()
+        return finished(picture, self.head(x), residual=self.config.residual)
