@@ -84,7 +84,7 @@ class TrainCycleGANSettings(TrainingSettings):
         description="cycle: there and back gives the same picture; patch_nce: a to b only, each patch stays itself",
         advanced=True,
     )
-    steps: int = Field(12_000, ge=1, title="Steps", description="Training steps (updates of the weights) in all")
+    steps: int = Field(6000, ge=1, title="Steps", description="Training steps (updates of the weights) in all")
     batch_size: int = Field(
         1, ge=1, le=1024, title="Batch size", description="Pictures of each kind per step", advanced=True
     )
@@ -93,11 +93,11 @@ class TrainCycleGANSettings(TrainingSettings):
     )
     crop: int = Field(128, ge=32, le=2048, multiple_of=4, title="Crop", description="Side of the crops, pixels")
     width: int = Field(
-        16, ge=1, le=256, title="Width", description="Channels of a generator's first layer", advanced=True
+        24, ge=1, le=256, title="Width", description="Channels of a generator's first layer", advanced=True
     )
     num_blocks: int = Field(6, ge=0, le=32, title="Blocks", description="Residual blocks of a generator", advanced=True)
     learning_rate: float = Field(
-        5e-4,
+        4e-4,
         gt=0,
         le=10,
         title="Learning rate",
@@ -109,7 +109,7 @@ class TrainCycleGANSettings(TrainingSettings):
         "linear", title="Schedule", description="How the learning rate falls to zero", advanced=True
     )
     decay_from: float = Field(
-        0.5, ge=0, lt=1, title="Decay from", description="Part of the run before the rate falls", advanced=True
+        0.4, ge=0, lt=1, title="Decay from", description="Part of the run before the rate falls", advanced=True
     )
     warmup: int = Field(
         50, ge=0, title="Warm-up", description="Steps in which the rate rises to its peak", advanced=True
@@ -135,7 +135,7 @@ class TrainCycleGANSettings(TrainingSettings):
         250, ge=1, title="Save every", description="Steps between saves of all that a resumed run needs", advanced=True
     )
     cycle_weight: float = Field(
-        2.0,
+        0.3,
         ge=0,
         le=1000,
         title="Cycle",
@@ -144,7 +144,7 @@ class TrainCycleGANSettings(TrainingSettings):
         advanced=True,
     )
     cycle_every: int = Field(
-        2,
+        6,
         ge=1,
         le=1000,
         title="Cycle every",
@@ -152,7 +152,7 @@ class TrainCycleGANSettings(TrainingSettings):
         advanced=True,
     )
     backwards_every: int = Field(
-        2,
+        3,
         ge=1,
         le=1000,
         title="Backwards every",
@@ -181,7 +181,7 @@ class TrainCycleGANSettings(TrainingSettings):
         advanced=True,
     )
     feature_weight: float = Field(
-        0.0,
+        3.0,
         ge=0,
         le=1000,
         title="Features",
@@ -190,7 +190,7 @@ class TrainCycleGANSettings(TrainingSettings):
         advanced=True,
     )
     style_weight: float = Field(
-        0.0,
+        2.0,
         ge=0,
         le=1000,
         title="Style",
@@ -199,7 +199,7 @@ class TrainCycleGANSettings(TrainingSettings):
         advanced=True,
     )
     content_weight: float = Field(
-        0.0,
+        0.2,
         ge=0,
         le=1000,
         title="Content",

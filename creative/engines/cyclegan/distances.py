@@ -44,7 +44,9 @@ class Ruler:
     def between(cls, network: str, one: Tensor, other: Tensor) -> Ruler:
         """From the descriptions of pictures of both kinds, (N, D) and (M, D)."""
         both = torch.cat([one, other])
-        return cls(network, both.mean(0), both.std(0).clamp(min=1e-6))
+        deviation = both.std(0)
+        # What hardly varies in these pictures would blow up every difference in others.
+        return cls(network, both.mean(0), deviation.clamp(min=0.05 * float(deviation.mean()) + 1e-6))
 
     def kernel(self, one: Tensor, other: Tensor) -> float:
         """The kernel distance (Bińkowski et al., 2018, arXiv:1801.01401) of two sets of descriptions."""

@@ -24,6 +24,8 @@ LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 """Of the bundled network: what is looked at."""
 CONTENT = "relu4_1"
 """The layer whose map tells what is to be seen, not how it is painted."""
+STYLE = LAYERS[:3]
+"""The layers whose Gram matrices are compared; the next says more of what is shown than of how."""
 KEYS = ("relu2_1", "relu3_1", "relu4_1")
 """The layers by whose means crops are found that show the same."""
 
@@ -108,7 +110,7 @@ def style_distance(maps: Maps, wanted: Maps) -> Tensor:
     which tell light and colours; covariances tell of texture alone.
     """
     distances = []
-    for layer in LAYERS:
+    for layer in STYLE:
         pairs = (maps[layer], wanted[layer])
         distances.append(_relative(*(gram(map_) for map_ in pairs)))
         distances.append(_relative(*(gram(map_ - map_.mean((2, 3), keepdim=True)) for map_ in pairs)))

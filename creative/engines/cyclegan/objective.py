@@ -30,7 +30,7 @@ from creative.options.cyclegan import TrainCycleGANSettings
 
 Domain = Literal["a", "b"]
 
-BANK = 1024
+BANK = 512
 """Crops of each kind that styles are taken from."""
 NEAREST = 3
 """So many of the crops that show the most alike take turns."""
@@ -346,4 +346,4 @@ class OneWay(Translators):
 
     def _contrast(self, translated: Tensor, original: Tensor, update: Update) -> Tensor:
         encode = self.generator.encode
-        return self.contrast(encode(translated), encode(original), update.generator)  # type: ignore[operator]
+        return self.contrast(encode(translated), encode(original), update.generator)
