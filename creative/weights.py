@@ -108,6 +108,17 @@ def _voice(name: str, title: str, text: str) -> Entry:
     )
 
 
+def _captioner(name: str, title: str, data: str) -> Entry:
+    return Entry(
+        name=name,
+        file=f"captions/{name}.safetensors",
+        title=f"Captions of {title}",
+        licence="MIT",
+        source=f"bundled, trained by this project on {data}",
+        network="captioner",
+    )
+
+
 REGISTRY: dict[str, Entry] = {
     known.name: known
     for known in (
@@ -131,6 +142,7 @@ REGISTRY: dict[str, Entry] = {
         _voice("folk-tunes", "Folk tunes in abc notation", "the Nottingham collection (GPL-3.0)"),
         _voice("c-source", "C source of a kernel", "xv6 (MIT)"),
         _voice("latex", "LaTeX of algebraic geometry", "the Stacks project (GFDL-1.2)"),
+        _captioner("aerial", "aerial photos", "UCM-Captions and UAVIC (research use)"),
         _torchvision("vgg16", "VGG-16", "vgg16-397923af.pth", 527.8),
         _torchvision("vgg19", "VGG-19", "vgg19-dcbb9e9d.pth", 548.1),
         _torchvision("squeezenet1_0", "SqueezeNet 1.0", "squeezenet1_0-b66bff10.pth", 4.8),
