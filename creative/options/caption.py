@@ -206,6 +206,14 @@ class TrainCaptionSettings(TrainingSettings):
         description="Weight of the regulariser by which every place is to be looked at once",
         advanced=True,
     )
+    concepts: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        title="Concepts",
+        description="Weight of telling from the picture's places which words are about it; for an own encoder",
+        advanced=True,
+    )
     scheduled_sampling: float = Field(
         0.0,
         ge=0,

@@ -25,7 +25,7 @@ from creative.caption_metrics import bleu, cider_d, distinct_share
 from creative.checkpoint import packed_as, read_metadata
 from creative.data.captions import CaptionedPicture, CaptionsError, read_captions
 from creative.data.scenes import draw_scene, vocabulary_of_grammar
-from creative.data.words import CharacterVocabulary, WordVocabulary
+from creative.data.words import END, CharacterVocabulary, WordVocabulary
 from creative.device import choose_device
 from creative.engines.captioning.decoding import Found, Rules, draw_sentences, padded, search
 from creative.engines.captioning.evaluation import truth
@@ -52,6 +52,8 @@ LIKENESS_SCENES = 768
 """Drawn, to learn what scenes are like."""
 MOST_OTHERS = 1500
 """Pictures of other kinds that are looked at."""
+RARE = -5.0
+"""The logit of a concept in a place at first: most words are about few places."""
 STEERED = 600
 """Pictures, or scenes, that an evaluation during training looks at."""
 
@@ -346,6 +348,9 @@ class Describing(Task):
             dropout=settings.dropout,
         )
         networks: Networks = {"captioner": Captioner(self.shape)}
+        if settings.concepts:
+            networks["concepts"] = nn.Conv2d(channels, len(self.vocabulary), 1)
+            nn.init.constant_(cast(Tensor, networks["concepts"].bias), RARE)
         if encoder:
             networks["encoder"] = encoder
         else:
@@ -383,8 +388,8 @@ class Describing(Task):
         """Learn from people's sentences, and at the end of the run from its own."""
         if update.progress >= 1 - self.settings.self_critical:
             return self._criticise(batch, update)
-        view = self._look(self.live, batch["grid"])
-        captioner = _captioner(self.live)
+        captioner, grid = _captioner(self.live), self._grid(self.live, batch["grid"])
+        view = captioner.look(grid)
         read = self._sampled(captioner, view, batch["read"], update)
         logits, looked = captioner(view, read)
         loss = F.cross_entropy(
@@ -393,14 +398,32 @@ class Describing(Task):
             label_smoothing=self.settings.label_smoothing,
         )
         uneven = _unevenness(looked.float(), batch["there"])
-        update(loss + self.settings.doubly_stochastic * uneven)
-        return {"loss": loss.detach(), "unevenness": uneven.detach()}
+        whole = loss + self.settings.doubly_stochastic * uneven
+        told = {"loss": loss.detach(), "unevenness": uneven.detach()}
+        if self.settings.concepts:
+            told["concepts"] = self._concepts(grid, batch)
+            whole = whole + self.settings.concepts * told["concepts"]
+        update(whole)
+        return told
+
+    def _concepts(self, grid: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+        """Which words a picture's sentences have is to be told from its places, each word from the best one for it.
+
+        Fang et al., 2014, From Captions to Visual Concepts and Back, arXiv:1411.4952, with the maximum in place of
+        their noisy OR. It teaches the encoder to see what there are words for long before sentences can.
+        """
+        count, size = len(grid), len(self.vocabulary)
+        words = torch.where(batch["there"], batch["write"], END).view(count, -1)
+        said = torch.zeros(count, size, device=words.device).scatter_(1, words, 1.0)
+        seen = self.live["concepts"](grid).amax((2, 3)).float()
+        return F.binary_cross_entropy_with_logits(seen, said, reduction="sum") / said.sum()
 
     def _look(self, networks: Networks, grid: Tensor) -> View:
-        """At grids, or at pictures, through the encoder that is being trained."""
-        if "encoder" in networks:
-            grid = networks["encoder"](grid.float() / 255)
-        return _captioner(networks).look(grid.float())
+        return _captioner(networks).look(self._grid(networks, grid))
+
+    def _grid(self, networks: Networks, grid: Tensor) -> Tensor:
+        """Grids as they are, or of pictures, by the encoder that is being trained."""
+        return networks["encoder"](grid.float() / 255) if "encoder" in networks else grid.float()
 
     @torch.no_grad()
     def _sampled(self, captioner: Captioner, view: View, read: Tensor, update: Update) -> Tensor:
@@ -488,7 +511,8 @@ class Describing(Task):
 
     def export(self, networks: Networks) -> dict[str, Tensor]:
         """The networks in the precision of the file, and what its pictures are like."""
-        tensors = {f"{name}.0.{key}": one for name, net in networks.items() for key, one in net.state_dict().items()}
+        kept = {name: network for name, network in networks.items() if name != "concepts"}  # which only teach
+        tensors = {f"{name}.0.{key}": one for name, net in kept.items() for key, one in net.state_dict().items()}
         stored = packed_as(self.settings.saved_as, tensors)
         return {**stored, **(self.likeness.tensors() if self.likeness else {})}
 
