@@ -131,6 +131,14 @@ REGISTRY: dict[str, Entry] = {
             network="bundled",
         ),
         Entry(
+            name="photo2monet",
+            file="photo2monet.safetensors",
+            title="Photos into Monet's paintings, and back",
+            licence="MIT",
+            source="bundled, trained by this project on the monet2photo set",
+            network="cyclegan",
+        ),
+        Entry(
             name="execute",
             file="execute.safetensors",
             title="Small Python programs, and sums of long numbers",
