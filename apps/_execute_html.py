@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from apps._html import STYLE, heat, scale
 from creative.data.programs.batches import END
+from creative.engines.learning_to_execute.executing import per_cent
 
 if TYPE_CHECKING:
     from creative.engines.learning_to_execute.answering import Digit
@@ -76,7 +77,7 @@ def show_executed(executed: Executed) -> str:
 def _reading(reading: Reading) -> str:
     parts = [f"<pre>{html.escape(reading.program.text)}</pre>", _digits(reading)]
     if reading.over:
-        sure = f"{100 * reading.confidence:.0f} % sure"
+        sure = f"{per_cent(reading.confidence)} % sure"
         doubt = "though only" if reading.confidence < 0.5 else "and was"
         trust = "though it was" if reading.confidence >= 0.5 else "and was only"
         told = f"<span>{doubt} {sure}</span>" if reading.right else f"<span>{trust} {sure}</span>"
@@ -120,7 +121,7 @@ def _digit(digit: Digit, at: int, true: str, over: bool) -> str:
     )
     title = ", ".join(f"{_name(character)} {100 * chance:.1f} %" for character, chance in digit.guesses)
     sure = f'<span class="sure" style="--part:{100 * digit.probability:.0f}%"></span>'
-    body = f"<b>{_name(digit.character)}</b><small>{100 * digit.probability:.0f} %</small>{sure}{others}"
+    body = f"<b>{_name(digit.character)}</b><small>{per_cent(digit.probability)} %</small>{sure}{others}"
     return f'<span class="{classes}" style="--at:{at}" title="{html.escape(title)}">{body}</span>'
 
 
@@ -146,7 +147,7 @@ def _listed(readings: tuple[Reading, ...]) -> str:
     rows = "".join(
         f"<tr><td><pre>{html.escape(one.program.text)}</pre></td>"
         f"<td{'' if one.right else ' class=wrong'}>{html.escape(one.answer)}</td><td>{html.escape(one.truth)}</td>"
-        f"<td>{100 * one.confidence:.0f} %</td></tr>"
+        f"<td>{per_cent(one.confidence)} %</td></tr>"
         for one in readings
     )
     head = "<tr><th>program</th><th>network</th><th>Python</th><th>sure</th></tr>"
@@ -173,7 +174,7 @@ def _levels(accuracy: Table, reading: Reading) -> str:
             classes = f"{colour} here" if (length, nesting) == here else colour
             told = f"{low:.0f} to {high:.0f} % with 95 % confidence, {found.answers} programs"
             body = (
-                f"{100 * found.whole:.0f} %<small>{100 * found.per_character:.0f} %<span> of characters</span></small>"
+                f"{per_cent(found.whole)} %<small>{per_cent(found.per_character)} %<span> of characters</span></small>"
             )
             cells.append(f'<td class="{classes}" title="{told}">{body}</td>')
         name = f"<th>{nesting} operation{'s' if nesting > 1 else ''}</th>" if len(nestings) > 1 else "<th></th>"

@@ -96,6 +96,9 @@ def test_the_page_marks_where_the_program_belongs() -> None:
     assert cell is not None
     measured = load_trained()["programs"].accuracy[Level(2, 1)].whole
     assert int(cell[1]) == pytest.approx(100 * measured, abs=0.51)
+    easy = show_executed(run(execute("print((8-(3+4)))")))
+    assert load_trained()["programs"].accuracy[Level(1, 1)].whole < 1
+    assert re.findall(r"<td class=[^>]*>(\d+) %", easy)[0] == "99"  # never 100 for less
     outside = show_executed(run(execute("print(((1234567-2)-5))")))
     assert ' here"' not in outside
     assert "lies outside" in outside

@@ -24,6 +24,11 @@ from creative.provenance import Provenance, describe_run
 _BARE_SUM = re.compile(r"print\(\(?(\d+)\+(\d+)\)?\)")
 
 
+def per_cent(share: float) -> int:
+    """A share or a probability in per cent: 100 only where there is next to no doubt, from 99.95 on."""
+    return 100 if share >= 0.9995 else min(99, round(100 * share))
+
+
 @dataclass(frozen=True, slots=True)
 class Neuron:
     """What one neuron holds while the program is read.
@@ -99,7 +104,7 @@ class Reading:
         """
         lines = [self.program.text, "  network:"]
         if self.over:
-            sure = f"{100 * self.confidence:.0f} % sure" if self.complete else "it finds no end"
+            sure = f"{per_cent(self.confidence)} % sure" if self.complete else "it finds no end"
             lines[1] += f" {self.answer}   ({sure})"
             lines.append(f"  Python:  {self.truth}   ({'right' if self.right else 'wrong'})")
         elif self.digits and not self.least_digit_first:
