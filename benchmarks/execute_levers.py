@@ -48,16 +48,9 @@ CURRICULA: dict[str, dict[str, Any]] = {
     "combined, review": {"curriculum": "combined", "review": True},
 }
 """Rows of the second: length up to 2, up to two operations, with attention."""
-LONG: dict[str, dict[str, Any]] = {
-    "plain, first digit first": {**PLAIN, "least_digit_first": False},
-    "plain": PLAIN,
-    "attention": {},
-}
-"""Rows of the third: the recipe's width and its six levels, for nine times as long."""
 PARTS: dict[str, tuple[dict[str, dict[str, Any]], dict[str, Any], float]] = {
     "levers": (LEVERS, {**SMALL, "length": 2, "nesting": 1}, 1),
     "curricula": (CURRICULA, {**SMALL, "length": 2, "nesting": 2}, 1.5),
-    "long": (LONG, {"length": 3, "nesting": 2}, 9),
 }
 """The rows of each table, what they have in common, and how many times the budget each gets."""
 BOUNDLESS = 10**9
