@@ -54,7 +54,7 @@ from creative.progress import Engine, Step, run
 from creative.settings import SettingsError
 
 ROOT = Path(__file__).resolve().parent.parent
-MEASURE = APP.actions[1]
+MEASURE = APP.actions[-1]
 
 
 def colour_reader(sharpness: float = 40.0) -> Classifier:
