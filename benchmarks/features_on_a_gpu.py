@@ -200,7 +200,7 @@ def main() -> None:
     verbs = parser.add_subparsers(dest="verb", required=True)
     packs = verbs.add_parser("pack")
     packs.add_argument("data", type=Path)
-    packs.add_argument("--megabytes", type=float, default=40)
+    packs.add_argument("--megabytes", type=float, default=34)
     packs.add_argument("--side", type=int, default=144)
     packs.add_argument("--quality", type=int, default=60)
     packs.add_argument("--wheels", default="", metavar="PYTHON", help="download wheels for this version, 3.12 say")
