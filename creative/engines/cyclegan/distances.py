@@ -127,8 +127,9 @@ def matched_colours(pictures: Tensor, wanted: Tensor) -> Tensor:
     found = []
     for picture, other in zip(pictures, wanted, strict=True):
         own, theirs = picture.flatten(1).double(), other.flatten(1).double()
-        root = _power(torch.cov(own), 0.5)
-        back = _power(torch.cov(own), -0.5)
+        # A direction of colour with less than a level of 255 is rounding, which must not be blown up to a colour.
+        covariance = torch.cov(own) + torch.eye(3, dtype=own.dtype, device=own.device) * 255.0**-2
+        root, back = _power(covariance, 0.5), _power(covariance, -0.5)
         matrix = back @ _power(root @ torch.cov(theirs) @ root, 0.5) @ back
         moved = matrix @ (own - own.mean(1, keepdim=True)) + theirs.mean(1, keepdim=True)
         found.append(moved.clamp(0, 1).to(picture).view_as(picture))
@@ -137,7 +138,7 @@ def matched_colours(pictures: Tensor, wanted: Tensor) -> Tensor:
 
 def _power(covariance: Tensor, exponent: float) -> Tensor:
     values, vectors = torch.linalg.eigh(covariance)
-    return vectors @ torch.diag(values.clamp(min=1e-8).pow(exponent)) @ vectors.T
+    return vectors @ torch.diag(values.clamp(min=1e-12).pow(exponent)) @ vectors.T
 
 
 def grain(pictures: Tensor) -> float:
