@@ -12,6 +12,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -34,6 +35,7 @@ from creative.progress import run
 
 PARTS = ("describing", "training")
 REPEATS = 3
+WORDS = "a field with some white houses beside the road and many green trees around it seen from above"
 
 
 def noise(count: int, size: int = 224) -> list[Image.Image]:
@@ -82,12 +84,12 @@ def _writing(trained: Trained, pictures: list[Image.Image], beam: int) -> None:
     )
 
 
-def training(steps: int = 10) -> None:
+def training(count: int = 10) -> None:
     """A training step on what was kept, against one that runs the encoder on the same pictures first."""
     settings = TrainCaptionSettings(views=1)
     looks = EncoderConfig("features", settings.network, settings.layers, settings.picture_size, settings.grid)
     encoder = make_encoder(looks)
-    words = "a field with some white houses beside the road and many green trees around it seen from above".split()
+    words = WORDS.split()
     dice = np.random.default_rng(0)
     with tempfile.TemporaryDirectory(prefix="creative-") as folder:
         files = []
@@ -115,18 +117,17 @@ def training(steps: int = 10) -> None:
                 if encodes:
                     with torch.no_grad():
                         batch["grid"] = encoder(x[first : first + settings.batch_size])
-                task.step(batch, update)  # type: ignore[arg-type]
+                task.step(batch, update)
+
+        def steps(encodes: bool) -> None:
+            for number in range(count):
+                step(number, encodes)
 
         step(0, True)
-        cached, plain = (
-            best(lambda encodes=encodes: [step(number, encodes) for number in range(steps)], 2) / steps  # type: ignore[misc]
-            for encodes in (False, True)
-        )
-    print(
-        f"a training step of {settings.batch_size} pictures with {settings.sentences} sentences each: on what was kept ",
-        end="",
-    )
-    print(f"{1000 * cached:.0f} ms, with the encoder each time {1000 * plain:.0f} ms: {plain / cached:.1f} times")
+        cached, plain = (best(partial(steps, encodes), 2) / count for encodes in (False, True))
+    print(f"a training step of {settings.batch_size} pictures with {settings.sentences} sentences each:")
+    print(f"on what was kept {1000 * cached:.0f} ms, with the encoder each time {1000 * plain:.0f} ms", end="")
+    print(f": {plain / cached:.1f} times")
 
 
 class _Update:

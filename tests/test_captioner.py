@@ -12,7 +12,7 @@ from torch import Tensor
 from creative.data.words import END, START, UNKNOWN
 from creative.device import random_generator
 from creative.engines.captioning.decoding import Found, Rules, draw_sentences, looked_at, padded, search
-from creative.models.caption_encoders import EncoderConfig, OwnEncoder, make_encoder
+from creative.models.caption_encoders import EncoderConfig, FeatureEncoder, OwnEncoder, make_encoder
 from creative.models.captioner import Captioner, CaptionerConfig, CaptionerError, coordinates
 
 WORDS = (3, 4, 5)
@@ -203,6 +203,7 @@ def test_an_own_encoder_gives_the_grid_that_it_is_asked_for() -> None:
 def test_a_feature_encoder_says_mean_and_deviation_of_each_cell() -> None:
     encoder = make_encoder(EncoderConfig("features", layers=("relu1_1", "relu2_1"), picture_size=32, grid=2))
     picture = torch.rand(1, 3, 32, 32, generator=random_generator(0))
+    assert isinstance(encoder, FeatureEncoder)
     first = encoder.features(picture)["relu1_1"]
     grid = encoder(picture)
     channels = first.shape[1]

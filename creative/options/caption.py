@@ -6,6 +6,7 @@ others, in one file: a bundled one, or made by ``creative train caption``.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 import pydantic
@@ -287,5 +288,5 @@ class EvaluateCaptionSettings(Settings):
     def begins(self, name: str) -> bool:
         """Whether a file's name begins with a number in ``part``."""
         first, _, last = self.part.partition("-")
-        number = name.split("_")[0]
-        return bool(self.part) and number.isdigit() and int(first) <= int(number) <= int(last)
+        number = re.match(r"\d+", name)
+        return bool(self.part) and number is not None and int(first) <= int(number[0]) <= int(last)

@@ -133,5 +133,7 @@ def _boundary(likeness: Likeness, training: Tensor, own: Tensor, others: Tensor)
     moments = (x - middle).T @ (counts[:, None] * (x - middle)) + PENALTY * torch.eye(x.shape[1]).double()
     weights = torch.linalg.solve(moments, (x - middle).T @ (counts * targets))
     edge = (likeness._standardised(own).double() @ weights).quantile(OWN_SHARE)
-    scale = ((theirs @ weights).median() - edge).clamp(min=1e-6)
+    scale = (theirs @ weights).median() - edge
+    if scale <= 0:  # no plane tells most of them: distances alone count
+        return torch.zeros(len(weights) + 1)
     return torch.cat([weights / scale, (1 - edge / scale)[None]]).float()

@@ -11,6 +11,7 @@ baseline (Luo, 2020, arXiv:2003.09971).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -277,7 +278,7 @@ def _train(
     last = folder / "last.safetensors"
     if resume and last.exists():
         before = read_metadata(last).get("config", {})
-        if before.get("vocabulary") != task.config()["vocabulary"]:
+        if before.get("vocabulary") != json.loads(json.dumps(vocabulary.to_json())):
             raise TrainingError(
                 f"{shown(last)} was trained with other words: give the captions that it was trained on, choose another "
                 "folder, or start again without resuming."
