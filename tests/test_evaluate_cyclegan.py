@@ -38,7 +38,7 @@ def network(path: Path, *, both: bool = True) -> Path:
     config = CycleGANConfig(
         ResNetConfig(width=4, num_blocks=1, residual=True), PatchConfig(width=4), "hills", "stripes", 64
     )
-    tensors = {}
+    tensors: dict[str, torch.Tensor] = {}
     for direction in ("a_to_b", "b_to_a") if both else ("a_to_b",):
         generator = initialise(make_generator(config), "normal", random_generator(0))
         tensors |= {f"{direction}.{name}": value for name, value in generator.state_dict().items()}
@@ -72,12 +72,12 @@ def report(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
 
 def test_what_changes_nothing_is_as_far_as_the_untouched(report: Report) -> None:
     for direction in ("a_to_b", "b_to_a"):
-        found = report.yardsticks[direction, "bundled"]  # type: ignore[index]
+        found = report.yardsticks[direction, "bundled"]
         for distances in (found.kernel, found.frechet):
             assert distances["translated"] == pytest.approx(distances["untouched"], rel=0.02)
             assert distances["floor"] < distances["colours"]
             assert distances["floor"] < 0.5 * distances["untouched"]
-        quality = report.qualities[direction]  # type: ignore[index]
+        quality = report.qualities[direction]
         assert quality.content < 1e-3 < quality.content_of_another
         assert quality.change < 1 / 255
         assert quality.round_trip is not None
