@@ -29,7 +29,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def drawn(photo: Image.Image, model: Path, **settings: object) -> Image.Image:
-    return run(translate(photo, TranslateSettings(**settings), model=model, device="cpu"))
+    return run(translate(photo, TranslateSettings(**{"stroke_size": 1, **settings}), model=model, device="cpu"))
 
 
 def levels(image: Image.Image) -> np.ndarray:
@@ -123,6 +123,17 @@ def test_larger_strokes_change_coarsely(photo: Image.Image, model: Path) -> None
     fine, coarse = (levels(drawn(photo, model, stroke_size=size)) - levels(photo) for size in (1, 4))
     detail = [np.abs(np.diff(change, axis=1)).mean() / np.abs(change).mean() for change in (fine, coarse)]
     assert detail[1] < 0.6 * detail[0]
+
+
+def test_strokes_are_as_large_as_in_training(photo: Image.Image, tmp_path: Path) -> None:
+    """Trained on pictures of 64 pixels, it draws a photo of 128 in a copy of half the size, one of 60 as it is."""
+    from creative.checkpoint import load_checkpoint, save_checkpoint
+
+    known = load_checkpoint(save_translator(tmp_path / "toy.safetensors"))
+    small = save_checkpoint(tmp_path / "small.safetensors", known.tensors, {**known.metadata, "settings": {"size": 64}})
+    assert drawn(photo, small, stroke_size=None).tobytes() == drawn(photo, small, stroke_size=2).tobytes()
+    assert drawn(photo, small, stroke_size=None, size=90).tobytes() == drawn(photo, small, size=90).tobytes()
+    assert drawn(photo, known.path, stroke_size=None).tobytes() == drawn(photo, known.path).tobytes()
 
 
 def test_a_large_photo_is_made_smaller_and_a_small_one_stays(photo: Image.Image, model: Path) -> None:

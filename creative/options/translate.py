@@ -68,14 +68,13 @@ class TranslatingSettings(Settings):
         title="Strength",
         description="0 gives the picture back, 1 the translation; above, what it changes is exaggerated",
     )
-    stroke_size: float = Field(
-        1.0,
+    stroke_size: float | None = Field(
+        None,
         ge=0.5,
-        le=8,
+        le=16,
         step=0.1,
-        widget="slider",
         title="Stroke size",
-        description="Above 1, changes are drawn in a smaller copy and enlarged: larger strokes, and faster",
+        description="Above 1, changes are drawn in a copy so many times smaller; none: in the size of the training",
     )
     size: int = Field(
         768, ge=16, le=8192, title="Size", description="Longest side of the result, pixels; a smaller photo stays so"

@@ -20,7 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from creative.blocks.gan import GANError, Generator
-from creative.checkpoint import CheckpointError
+from creative.checkpoint import CheckpointError, read_metadata
 from creative.device import choose_device
 from creative.engines.cyclegan.canvas import Canvas
 from creative.files import file_sha256, plain_name
@@ -34,6 +34,8 @@ from creative.weights import find_trained
 
 SMALL = 256
 """Longest side in pixels of the copy that goes there and back, to be seen with the result."""
+LEARNED_AT = 256
+"""Short side in pixels of the pictures that a model was trained on, where its file does not say."""
 GAP = 12
 """Pixels between pictures side by side."""
 ROUND_TRIP = "round_trip"
@@ -66,6 +68,7 @@ class Translator:
         domains: what it is given and what it makes, such as ("photo", "monet").
         generator: the network.
         both: whether the file holds the other direction as well.
+        learned_at: short side in pixels of the pictures that it was trained on.
     """
 
     name: str
@@ -76,6 +79,7 @@ class Translator:
     generator: Generator
     device: torch.device
     both: bool
+    learned_at: int = LEARNED_AT
 
     def back(self) -> Translator:
         """The generator of the way back.
@@ -130,9 +134,10 @@ def load_translator(
     try:
         config = read_config(path)
     except CheckpointError:  # a published one
-        domains, both = ("a", "b"), False
+        domains, both, learned_at = ("a", "b"), False, LEARNED_AT
     else:
         domains, both = (config.domain_a, config.domain_b), _has_both(path)
+        learned_at = int(read_metadata(path).get("settings", {}).get("size", LEARNED_AT))
     name = str(model) if Path(model).name == str(model) and not Path(model).exists() else plain_name(path)
     return Translator(
         name=name,
@@ -143,6 +148,7 @@ def load_translator(
         generator=generator,
         device=where,
         both=both,
+        learned_at=learned_at,
     )
 
 
@@ -219,7 +225,7 @@ def parts(translator: Translator, size: tuple[int, ...], settings: TranslatingSe
     """In how many tiles a picture of (height, width) is drawn."""
     if settings.strength == 0:
         return 1
-    height, width = _drawing_size(size, settings)
+    height, width = _drawing_size(translator, size, settings)
     return len(Canvas(translator.generator, settings.tile).cut(height, width))
 
 
@@ -233,7 +239,7 @@ def changed(
     if settings.strength == 0:
         yield Step(done + 1, total, preview=partial(to_image, picture))
         return picture
-    small = _resampled(picture, _drawing_size(picture.shape[-2:], settings))
+    small = _resampled(picture, _drawing_size(translator, picture.shape[-2:], settings))
     drawn = small
     for drawn in Canvas(translator.generator, settings.tile).draw(small):
         done += 1
@@ -251,10 +257,14 @@ def _image(picture: Tensor, small: Tensor, drawn: Tensor, strength: float) -> Im
     return to_image(_applied(picture, small, drawn, strength))
 
 
-def _drawing_size(size: tuple[int, ...], settings: TranslatingSettings) -> tuple[int, int]:
-    if settings.stroke_size == 1:
-        return size[0], size[1]
-    return max(1, round(size[0] / settings.stroke_size)), max(1, round(size[1] / settings.stroke_size))
+def _drawing_size(translator: Translator, size: tuple[int, ...], settings: TranslatingSettings) -> tuple[int, int]:
+    """The (height, width) of the copy that changes are drawn in.
+
+    A generator knows things as large as they were in its training: in larger pictures its strokes are mere grain.
+    """
+    height, width = size[0], size[1]
+    scale = max(1.0, min(size) / translator.learned_at) if settings.stroke_size is None else settings.stroke_size
+    return max(1, round(height / scale)), max(1, round(width / scale))
 
 
 def _resampled(picture: Tensor, size: tuple[int, ...]) -> Tensor:
