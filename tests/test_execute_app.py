@@ -8,13 +8,19 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 from test_cli import Creative, creative  # noqa: F401
 
 from apps._execute_html import show_executed
 from creative import run
+from creative.checkpoint import load_checkpoint
 from creative.data.programs import Level, read_program
 from creative.engines.learning_to_execute import Digit, Executed, Reading, execute, load_trained
-from creative.options.execute import ExecuteSettings
+from creative.engines.learning_to_execute.answering import answer_all
+from creative.engines.learning_to_execute.evaluation import held_out
+from creative.engines.learning_to_execute.networks import levels_of
+from creative.options.execute import ExecuteSettings, TrainExecuteSettings
+from creative.weights import find
 
 
 @pytest.fixture
@@ -143,3 +149,18 @@ def test_the_bundled_network_knows_something() -> None:
         assert trained.accuracy[Level(1, 1)].whole > 0.5
     right, done = run(execute(None, ExecuteSettings(length=1, count=40))).score
     assert right > done / 2
+
+
+def test_the_defaults_of_training_are_the_bundled_networks_recipe() -> None:
+    made = load_checkpoint(find("execute")).metadata["training"]["programs"]["settings"]
+    assert TrainExecuteSettings().model_dump(mode="json") == made
+
+
+def test_the_bundled_network_is_right_as_often_as_it_says() -> None:
+    trained = load_trained(device="cpu")["programs"]
+    samples = [one for level in levels_of(trained) for one in held_out("programs", level, 60)]
+    written = answer_all(trained.executor, samples, trained.writing, trained.device)
+    right = torch.tensor([answer == one.answer for answer, one in zip(written.answers, samples, strict=True)])
+    sure = written.confidences(trained.temperature) > 0.9
+    assert sure.float().mean() > 0.5
+    assert right[sure].float().mean() > 0.97
