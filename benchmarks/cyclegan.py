@@ -29,7 +29,7 @@ from creative.engines.cyclegan.training import Translating
 from creative.engines.training import train
 from creative.models.cyclegan import load_generator, read_config
 from creative.models.features import load_features
-from creative.options.cyclegan import TrainCycleGANSettings
+from creative.options.cyclegan import PAPER, TrainCycleGANSettings
 from creative.weights import locate
 
 
@@ -110,9 +110,9 @@ def plain_steps(width: int, num_blocks: int, crop: int) -> Iterator[None]:
 
 def our_steps(width: int, num_blocks: int, crop: int, folder: Path) -> Iterator[object]:
     """The same through the training loop: running averages, alarms and metrics included."""
-    settings = TrainCycleGANSettings(
-        recipe="paper", steps=10**6, size=crop, crop=crop, width=width, num_blocks=num_blocks, discriminator_width=width
-    ).changed(workers=0, save_every=10**6, evaluate_every=10**6, size=crop, crop=crop, discriminator_width=width)
+    sizes = {"size": crop, "crop": crop, "width": width, "num_blocks": num_blocks, "discriminator_width": width}
+    never = {"steps": 10**6, "save_every": 10**6, "evaluate_every": 10**6, "workers": 0}
+    settings = TrainCycleGANSettings(**{**PAPER, **sizes, **never})
     noise = np.random.default_rng(0).integers(0, 256, (8, crop, crop, 3), dtype=np.uint8)
     (folder / "noise.bin").write_bytes(noise.tobytes())
     packed = PackedPictures(folder / "noise.bin", [Path(f"{i}") for i in range(8)], [(crop, crop)] * 8)
