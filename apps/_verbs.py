@@ -55,6 +55,10 @@ class WeightsInputs(Inputs):
     get: tuple[str, ...] = Field((), title="get NAME", description="Download these weights", positional=True)
 
 
+_ORDER = ("style_transfer", "deep_dream", "cyclegan", "captioning", "char_rnn", "learning_to_execute")
+"""What comes first, as in the README; whatever is not named comes after it."""
+
+
 @dataclass(frozen=True)
 class Verb:
     """A word of the command line: an app's action, or one of the few that are not."""
@@ -72,7 +76,8 @@ def apps() -> list[App]:
     """The apps, found by their files."""
     import apps as package
 
-    names = sorted(found.name for found in pkgutil.iter_modules(package.__path__) if not found.name.startswith("_"))
+    names = [found.name for found in pkgutil.iter_modules(package.__path__) if not found.name.startswith("_")]
+    names.sort(key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name))
     modules = [importlib.import_module(f"apps.{name}") for name in names if name not in {"studio", "demo"}]
     return [module.APP for module in modules if isinstance(getattr(module, "APP", None), App)]
 
