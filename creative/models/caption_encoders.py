@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from creative.blocks.cnn import ConvNormActivation, ResidualBlock
+from creative.device import autocast, fast_dtype
 from creative.models.captioner import CaptionerError, coordinates
 from creative.models.features import Features, load_features
 from creative.options.features import BUNDLED
@@ -73,7 +74,7 @@ class FeatureEncoder(Encoder):
     """Layers of a feature network, each summed up cell by cell: the mean and the deviation of each channel.
 
     How much a channel varies within a cell tells textures apart that have the same mean (see the Gram matrices of Gatys
-    et al., 2015, arXiv:1505.07376).
+    et al., 2015, arXiv:1505.07376). The network computes in half precision where that is faster.
     """
 
     def __init__(self, config: EncoderConfig, features: Features) -> None:
@@ -84,8 +85,10 @@ class FeatureEncoder(Encoder):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """See ``Encoder``."""
-        parts = []
-        for found in self.features(pictures.to(self.features.scale.dtype)).values():
+        device, parts = pictures.device, []
+        with autocast(device, fast_dtype(device)):
+            maps = self.features(pictures.to(self.features.scale.dtype))
+        for found in maps.values():
             found = found.float()
             mean = F.adaptive_avg_pool2d(found, self.config.grid)
             square = F.adaptive_avg_pool2d(found * found, self.config.grid)
