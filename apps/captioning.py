@@ -80,11 +80,11 @@ def _examples(folder: Path) -> Mapping[str, Values | Callable[[], Values]]:
     def scene() -> Values:
         from apps._caption_scenes import save_scene
 
-        return {"pictures": save_scene(random.SystemRandom().randrange(10**6), folder / "scenes"), "model": "scenes"}
+        return {"pictures": save_scene(random.SystemRandom().randrange(10**6), folder / "scenes"), "model": None}
 
     title = sample_titles()[0]
     photo = sample_photo(title, folder / f"{title.lower()}.png")
-    return {"A new scene": scene, f"A {title.lower()} it knows nothing of": {"pictures": photo, "model": "aerial"}}
+    return {"A new scene": scene, f"A {title.lower()} it knows nothing of": {"pictures": photo, "model": None}}
 
 
 APP = App(

@@ -188,15 +188,17 @@ class _Own(_Describing):
             if places:
                 found = self._sentences(trained, [images[place] for place in places])
                 sentences |= dict(zip(places, found, strict=True))
+        strange = [place for place, writer in enumerate(nearest) if float(unlike[writer, place]) > 1]
+        guesses = dict(zip(strange, self._guesses([images[place] for place in strange]), strict=True))
         everyone = " or ".join(one.name for one in self.trained)
         return [
             Description(
                 name=name,
                 picture=_shrunk(picture),
                 sentences=sentences.get(place, ()),
-                known=(known := float(unlike[nearest[place], place]) <= 1),
+                known=place not in guesses,
                 unlikeness=float(unlike[nearest[place], place]),
-                guesses=() if known else self._guesses(picture),
+                guesses=guesses.get(place, ()),
                 model=self.trained[nearest[place]].name if told[place] else everyone,
             )
             for place, (name, picture) in enumerate(pictures)
@@ -238,17 +240,18 @@ class _Own(_Describing):
             for own, looks in zip(found, looked, strict=True)
         ]
 
-    def _guesses(self, picture: Image.Image) -> tuple[Guess, ...]:
-        """What the feature network takes the middle of a picture for."""
-        if not self.settings.guesses:
-            return ()
+    def _guesses(self, images: Sequence[Image.Image]) -> list[tuple[Guess, ...]]:
+        """What the feature network takes the middle of each picture for."""
+        if not self.settings.guesses or not images:
+            return [()] * len(images)
         network, classes = self._classifier
-        middle = ImageOps.fit(picture, (GUESS_SIZE, GUESS_SIZE), Image.Resampling.BICUBIC)
-        chances, places = network(to_tensor(middle, self.device))[0].softmax(0).topk(self.settings.guesses)
-        return tuple(
-            Guess(classes[place].replace("_", " "), chance)
-            for chance, place in zip(chances.tolist(), places.tolist(), strict=True)
-        )
+        size = (GUESS_SIZE, GUESS_SIZE)
+        middles = [to_tensor(ImageOps.fit(image, size, Image.Resampling.BICUBIC), self.device) for image in images]
+        chances, places = network(torch.cat(middles)).softmax(1).topk(self.settings.guesses)
+        return [
+            tuple(Guess(classes[place].replace("_", " "), chance) for chance, place in zip(*row, strict=True))
+            for row in zip(chances.tolist(), places.tolist(), strict=True)
+        ]
 
 
 class _Pretrained(_Describing):
