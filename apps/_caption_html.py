@@ -35,6 +35,7 @@ FULL = 8
 """Pictures that are shown with all there is to see; the others as small ones with their sentence."""
 SMALL = 120
 """Pictures that are shown small; what is more is in the table that can be saved."""
+_SURE = 0.25  # confidence of a guess that is worth something
 _SIDE = 640  # pixels of a picture's longer side, shown large
 _THUMB = 160
 _FINE = 72  # pixels of a map's longer side
@@ -151,9 +152,11 @@ def _others(sentences: Sequence[Sentence], verdicts: Sequence[bool], *, opened: 
 def _strange(found: Description) -> str:
     told = "Its sentence below is likely an invention." if found.best else "So it makes no sentence."
     guesses = _guesses(found.guesses) if found.guesses else ""
+    sure = bool(found.guesses) and found.guesses[0].confidence >= _SURE
+    head = f"What the feature network takes it for{'' if sure else ', far from sure'}:"
     return (
         f'<div class="strange"><b>Unlike anything this model was trained on</b><p>{told}</p></div>'
-        f"{'<p>What the feature network takes it for:</p>' if guesses else ''}{guesses}"
+        f"{f'<p>{head}</p>' if guesses else ''}{guesses}"
     )
 
 
