@@ -82,9 +82,14 @@ def _examples(folder: Path) -> Mapping[str, Values | Callable[[], Values]]:
 
         return {"pictures": save_scene(random.SystemRandom().randrange(10**6), folder / "scenes"), "model": None}
 
+    from creative.weights import list_trained
+
     title = sample_titles()[0]
     photo = sample_photo(title, folder / f"{title.lower()}.png")
-    return {"A new scene": scene, f"A {title.lower()} it knows nothing of": {"pictures": photo, "model": None}}
+    scenes: dict[str, Values | Callable[[], Values]] = (
+        {"A new scene": scene} if "scenes" in list_trained("captioner") else {}
+    )
+    return {**scenes, f"A {title.lower()} it knows nothing of": {"pictures": photo, "model": None}}
 
 
 APP = App(
