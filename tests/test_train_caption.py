@@ -193,8 +193,9 @@ def test_rewards_for_scenes_are_for_sentences_that_are_true_and_say_enough() -> 
     reward = lessons.rewards()
     index = next(index for index in range(100) if lessons.scene(index).kind == "two")
     scene = lessons.scene(index)
-    full = next(one for seed in range(50) for one in scene.sentences(5, seed=seed))
-    assert reward(index, full) == 1.0
+    told = [one for seed in range(50) for one in scene.sentences(5, seed=seed)]
+    assert reward(index, next(one for one in told if " and " not in one)) == 1.0
+    assert reward(index, next(one for one in told if " and " in one)) == 0.0  # says nothing of how they stand
     thing = scene.things[0]
     assert reward(index, f"there is a {thing.shape}".replace("a octagon", "an octagon")) == 0.0
     assert reward(index, "a shape above a shape") == 0.0

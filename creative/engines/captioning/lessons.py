@@ -140,7 +140,7 @@ class PictureRewards:
 
 @dataclass
 class SceneRewards:
-    """1 for a sentence that is true and names shape and colour of all it speaks of, and of two things a relation."""
+    """1 for a sentence that is true, names shape and colour of all it speaks of, and says how two things stand."""
 
     lessons: SceneLessons
 
@@ -152,7 +152,7 @@ class SceneRewards:
         except SentenceError:
             return 0.0
         full = scene.kind == "many" or all(item.noun.shape and item.noun.colour for item in read.items)
-        related = scene.kind not in {"two", "touching"} or len(read.items) > 1
+        related = scene.kind not in {"two", "touching"} or read.relation is not None
         return float(full and related and scene.is_true(read))
 
 
