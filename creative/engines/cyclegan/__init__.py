@@ -1,8 +1,8 @@
 """CycleGAN: translating between two kinds of pictures, photos and Monet's paintings for example.
 
-Read ``training`` (what a run is), ``objective`` (what it learns by at each step), ``looks`` and ``alarms``; then
-``evaluation``, which measures with ``distances`` and says it in a ``report``. Apart from these, ``translating`` uses
-what was trained, ``canvas`` draws large pictures, ``along`` videos, and ``onnx`` takes a generator elsewhere.
+Read ``training`` (what a run is), ``objective`` (what it learns by at each step), ``sides``, ``looks`` and ``alarms``;
+then ``evaluation``, which measures with ``distances`` and says it in a ``report``. Apart from these, ``translating``
+uses what was trained, ``canvas`` draws large pictures, ``along`` videos, and ``onnx`` takes a generator elsewhere.
 """
 
 from creative.engines.cyclegan.along import translate_video

@@ -4,113 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from creative.blocks.gan import GANError, ImagePool, PatchNCE, adversarial_losses, gradient_penalty, initialise
+from creative.blocks.gan import GANError, PatchNCE
 from creative.checkpoint import CheckpointError, load_checkpoint, load_into
 from creative.data.draws import Draw, mixed_seed
 from creative.data.pictures import PackedPictures
 from creative.data.unpaired import UnpairedCrops
 from creative.engines.cyclegan.alarms import Alarms
-from creative.engines.cyclegan.looks import CONTENT, LAYERS, Critic, Maps, StyleBank, style_distance
+from creative.engines.cyclegan.looks import LAYERS, Maps, StyleBank
+from creative.engines.cyclegan.sides import Domain, Side
 from creative.engines.training import Networks, Update
-from creative.losses import content_loss
-from creative.models.cyclegan import (
-    CycleGANConfig,
-    load_discriminator,
-    load_generator,
-    make_discriminator,
-    make_generator,
-)
-from creative.models.features import Features, load_features
+from creative.models.cyclegan import CycleGANConfig, load_discriminator, load_generator
+from creative.models.features import load_features
 from creative.options.cyclegan import TrainCycleGANSettings
-
-Domain = Literal["a", "b"]
 
 BANK = 512
 """Crops of each kind that styles are taken from."""
-NEAREST = 3
-"""So many of the crops that show the most alike take turns."""
-PENALTY = 10.0
-"""Weight of the gradient penalty of ``wgan_gp`` (Gulrajani et al., 2017)."""
-
-
-class Side:
-    """One kind of pictures: what draws it, what judges it.
-
-    Attributes:
-        generator: draws it from the other kind.
-        discriminator: judges patches of pixels, or None.
-        critic: judges the maps of the feature network, or None.
-        bank: crops that styles are taken from, or None.
-        pool: earlier translations into it.
-    """
-
-    def __init__(
-        self, name: Domain, shape: CycleGANConfig, settings: TrainCycleGANSettings, features: Features | None
-    ) -> None:
-        self.name, self.settings = name, settings
-        self.way = "a_to_b" if name == "b" else "b_to_a"
-        self.generator = initialise(make_generator(shape), settings.initialisation)
-        self.losses = adversarial_losses(settings.adversarial)
-        self.discriminator = initialise(make_discriminator(shape)) if settings.patch_weight else None
-        self.critic = Critic(widths_of(features)) if settings.feature_weight and features else None
-        self.bank: StyleBank | None = None
-        self.pool = ImagePool(settings.pool_size)
-
-    def networks(self) -> Networks:
-        """Those there are, by the names that they are saved under."""
-        every = {
-            self.way: self.generator,
-            f"discriminator_{self.name}": self.discriminator,
-            f"critic_{self.name}": self.critic,
-        }
-        return {name: network for name, network in every.items() if network is not None}
-
-    def appeal(self, drawn: Tensor, seen: Maps, kept: Maps, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """How far a translation is from convincing, and from showing what the picture shows.
-
-        Args:
-            drawn: the translation, (B, 3, H, W) in [-1, 1].
-            seen, kept: maps of the translation and of the picture; empty if nobody needs them.
-            step: steps made before.
-        """
-        chosen, found = self.settings, {}
-        if self.discriminator is not None:
-            found["patches"] = chosen.patch_weight * self.losses.generator(self.discriminator(drawn))
-        if self.critic is not None:
-            scores = self.critic(seen)
-            found["features"] = chosen.feature_weight * torch.stack([_missed(s, 1) for s in scores]).mean()
-        if self.bank is not None:
-            wanted = self.bank.nearest(kept, step % NEAREST)
-            found["style"] = chosen.style_weight * style_distance(seen, wanted)
-        if chosen.content_weight:
-            found["content"] = chosen.content_weight * content_loss(seen[CONTENT], kept[CONTENT])
-        return torch.stack(list(found.values())).sum(), {f"{name}_{self.name}": x for name, x in found.items()}
-
-    def judgement(self, real: Tensor, drawn: Tensor, seen_real: Maps, seen: Maps, update: Update) -> dict[str, Tensor]:
-        """How badly the discriminators tell pictures of this kind from translations into it."""
-        found = {}
-        if self.discriminator is not None:
-            shown = self.pool.exchange(drawn, update.generator)
-            loss = self.losses.discriminator(self.discriminator(real), self.discriminator(shown))
-            if self.settings.adversarial == "wgan_gp":
-                with torch.autocast(real.device.type, enabled=False):
-                    slope = gradient_penalty(self.discriminator, real, shown.float(), generator=update.generator)
-                loss = loss + PENALTY * slope
-            found[f"discriminator_{self.name}"] = loss
-        if self.critic is not None:
-            pairs = zip(self.critic(seen_real), self.critic({k: m.detach() for k, m in seen.items()}), strict=True)
-            losses = [(_missed(one, 1) + _missed(other, 0)) / 2 for one, other in pairs]
-            found[f"critic_{self.name}"] = torch.stack(losses).mean()
-        return found
-
-
-def _missed(scores: Tensor, wanted: float) -> Tensor:
-    return (scores.float() - wanted).square().mean()
 
 
 class Translators:
@@ -202,13 +115,6 @@ def _some_crops(
     stride = max(1, len(crops) // BANK)
     drawn = [crops[Draw(index, mixed_seed("bank", index))] for index in range(0, len(crops), stride)[:BANK]]
     return {name: torch.stack([pair[name] for pair in drawn]) for name in ("a", "b")}
-
-
-def widths_of(features: Features) -> dict[str, int]:
-    """The channels of each layer's map."""
-    with torch.no_grad():
-        maps = features(torch.zeros(1, 3, features.min_size, features.min_size, device=features.scale.device))
-    return {layer: map_.shape[1] for layer, map_ in maps.items()}
 
 
 def _adam(modules: list[nn.Module], rate: float) -> torch.optim.Optimizer:
