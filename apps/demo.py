@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from apps import _results as results
-from apps import char_rnn, deep_dream, learning_to_execute, style_transfer
+from apps import char_rnn, cyclegan, deep_dream, learning_to_execute, style_transfer
 from apps._app import Action, App, perform
 from apps._samples import sample_photo, sample_titles
 from apps._terminal import Screen, Stopped, facts, follow
 from creative.options.deep_dream import DreamInputs, DreamSettings
 from creative.options.execute import ExecuteInputs, ExecuteSettings
 from creative.options.style_transfer import StylizeInputs, StylizeSettings
+from creative.options.translate import TranslateInputs, TranslateSettings
 from creative.options.writing import WriteInputs, WriteSettings
 from creative.settings import Inputs, Settings, describe
 
@@ -60,6 +61,10 @@ def _photo_to_dream_into(folder: Path) -> Inputs:
     return DreamInputs(photo=(_photo(folder),))
 
 
+def _photo_to_translate(folder: Path) -> Inputs:
+    return TranslateInputs(photo=(sample_photo("Lake", folder / "demo-lake.png"),))
+
+
 JOBS = (
     Job(
         title="A photo, painted like a painting",
@@ -80,6 +85,14 @@ JOBS = (
         inputs=_photo_to_dream_into,
         settings=DreamSettings(size=SIDE),
         next=("creative dream YOUR_PHOTO.jpg --look swirls",),
+    ),
+    Job(
+        title="A lake as Monet might have painted it",
+        app=cyclegan.APP,
+        verb="translate",
+        inputs=_photo_to_translate,
+        settings=TranslateSettings(size=SIDE),
+        next=("creative translate YOUR_PHOTO.jpg --strength 0.6",),
     ),
     Job(
         title="A scene in Shakespeare's voice",

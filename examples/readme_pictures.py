@@ -1,4 +1,4 @@
-"""Make the README's pictures: photos of scikit-image's, three of them painted in four styles, two dreamed into.
+"""Make the README's pictures: photos of scikit-image's (and a lake), painted in four styles, dreamed into, translated.
 
 python examples/readme_pictures.py
 """
@@ -11,13 +11,25 @@ from pathlib import Path
 import skimage.data
 from PIL import Image, ImageOps
 
-from creative import DreamSettings, StylizeSettings, dream, load_preset, run, save_image, stylize
+from apps._samples import draw_landscape
+from creative import (
+    DreamSettings,
+    StylizeSettings,
+    TranslateSettings,
+    dream,
+    load_preset,
+    run,
+    save_image,
+    stylize,
+    translate,
+)
 from creative.provenance import describe_run
 from creative.settings import Settings
 
 HERE = Path(__file__).parent
 CELL, GAP = 288, 6
 PAINTED, STYLES = ("chelsea", "coffee", "astronaut"), ("starry-night", "the-scream", "great-wave", "woman-with-a-hat")
+TRANSLATED = ("rocket", "astronaut", "coffee")
 DREAMED, LOOKS = ("hubble_deep_field", "astronaut"), ("castles", "birds", "heads", "swirls")
 
 
@@ -33,6 +45,9 @@ def main() -> None:
         photo = ImageOps.fit(sample(name), (512, 512))
         rows.append([photo, *(run(dream(photo, DreamSettings(look=look, size=512))) for look in LOOKS)])
     print(save_sheet(rows, DreamSettings(size=512), HERE / "dreamed.jpg"))
+    photos = [ImageOps.fit(photo, (512, 512)) for photo in (draw_landscape(), *map(sample, TRANSLATED))]
+    rows = [photos, [run(translate(photo, TranslateSettings(size=512))) for photo in photos]]
+    print(save_sheet(rows, TranslateSettings(size=512), HERE / "translated.jpg"))
 
 
 def sample(name: str) -> Image.Image:
@@ -45,7 +60,7 @@ def save_sheet(rows: Sequence[Sequence[Image.Image]], settings: Settings, path: 
     for top, row in enumerate(rows):
         for left, picture in enumerate(row):
             sheet.paste(ImageOps.fit(picture, (CELL, CELL)), (left * step, top * step))
-    weights = rows[0][1].info["provenance"].weights
+    weights = rows[-1][-1].info["provenance"].weights
     sheet.info["provenance"] = describe_run("readme picture", settings, weights=weights)
     return save_image(sheet, path, quality=88)
 

@@ -56,6 +56,7 @@ def test_it_paints(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pyte
     quick = {
         "style": {"size": 64, "iterations": (1,)},
         "dream": {"size": 64, "octaves": 1, "steps": 1},
+        "translate": {"size": 64},
         "write": {"length": 30},
         "execute": {},
     }

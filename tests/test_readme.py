@@ -34,6 +34,8 @@ def folder(tmp_path: Path, photo: Image.Image, painting: Image.Image) -> Path:
     painting.save(tmp_path / "painting.jpg")
     (tmp_path / "letter.txt").write_text('Dear friend,\n"How are you?" (We are well.)\n' * 200, encoding="utf-8")
     (tmp_path / "program.py").write_text("print((12+3))\n", encoding="utf-8")
+    (tmp_path / "photos").mkdir()
+    small.save(tmp_path / "photos" / "first.png")
     return tmp_path
 
 
@@ -67,6 +69,8 @@ def test_commands_run(folder: Path) -> None:
         ],
         "visualize": ["--size", "48", "--steps", "2"],
         "inside": ["--size", "96", "--layers", "relu3_1", "--channels", "1"],
+        "translate": ["--size", "64"],
+        "caption": ["--guesses", "1"],
         "write": ["--length", "40"],
         "score": [],
         "neurons": [],
@@ -87,14 +91,15 @@ def test_commands_run(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_python_runs(folder: Path) -> None:
-    paint, dream, write = blocks("python")
+    paint, dream, translate, caption, write = blocks("python")
     small = paint.replace('load_preset("starry-night"))', 'load_preset("starry-night"), StylizeSettings(size=96))')
     small += dream.replace('open_image("photo.jpg")', 'open_image("photo.jpg"), DreamSettings(size=96, steps=1)')
     assert small != paint + dream
-    small += write
+    small += translate + caption + write
     done = call([sys.executable, "-c", "from creative import DreamSettings, StylizeSettings\n" + small], folder)
     assert done.returncode == 0, done.stderr
-    assert max(Image.open(folder / "painted.png").size) == max(Image.open(folder / "dreamed.png").size) == 96
+    sizes = [max(Image.open(folder / f"{name}.png").size) for name in ("painted", "dreamed", "as-monet")]
+    assert sizes == [96, 96, 96]
 
 
 def test_files_it_names_are_there() -> None:
