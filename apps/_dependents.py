@@ -1,18 +1,19 @@
 """What was made with the bundled feature network, and making it anew once the network is another.
 
     python -m apps._dependents              what is out of date
-    make dependents DATA=../shared/data     makes that anew: style presets, the model card, pictures
+    make dependents DATA=../shared/data     makes that anew: style presets, the model card, captioners, pictures
     make dependents ONLY=presets            makes this anew, whatever it is made with
 
 Each thing that depends on the network is one line of ``DEPENDENTS``; it remembers the SHA-256 of the network that it
-was made with: of its maps where these are all that it uses, or of the file, with the classifier. A later one (an
-encoder of captions, a reference of distances) adds its line; the tests watch over it.
+was made with: of its maps where these are all that it uses, or of the file, with the classifier. A later one adds its
+line; the tests watch over it.
 """
 
 from __future__ import annotations
 
 import csv
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -154,6 +155,29 @@ def with_measurements(card: str, report: str, sha256: str) -> str:
     return f"{head}{measured}\n{told}\n\n{report.strip()}\n\n{rest}".rstrip() + "\n"
 
 
+# Captioners ---------------------------------------------------------------------------------------------------------
+
+
+def _captioners() -> dict[Path, str]:
+    """Those that look with the feature network; one with an encoder of its own goes on as it was."""
+    from creative.checkpoint import read_metadata
+
+    paths = sorted(WEIGHTS.glob("captions/*.safetensors"))
+    encoders = {path: read_metadata(path)["config"]["encoder"] for path in paths}
+    return {path: encoder["sha256"] for path, encoder in encoders.items() if encoder["kind"] == "features"}
+
+
+def _make_captioners(data: Path) -> Generator[Step, None, None]:
+    """The recipe of its card; what its card says of it has to be measured again."""
+    from creative.engines.captioning import train_caption
+
+    others = (data / "objects", data / "monet2photo" / "photo" / "train")
+    trained = yield from train_caption(data / "aerial_captions", folder=ROOT / "out" / "aerial", others=others)
+    path = WEIGHTS / "captions" / "aerial.safetensors"
+    shutil.copyfile(trained, path)
+    yield Step(1, 1, message=f"{path.relative_to(ROOT)}: measure it with `creative evaluate caption`, for its card")
+
+
 # Pictures -----------------------------------------------------------------------------------------------------------
 
 
@@ -184,6 +208,7 @@ DEPENDENTS: tuple[Dependent, ...] = (
     Dependent("presets", _presets, _make_presets),
     Dependent("card", _card, _make_card, classes=True),
     Dependent("card-picture", _pictures("features.jpg"), _by_script("features_picture.py"), classes=True),
+    Dependent("captioners", _captioners, _make_captioners),
     Dependent("readme-pictures", _pictures("painted.jpg", "dreamed.jpg"), _by_script("readme_pictures.py")),
 )
 
