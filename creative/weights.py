@@ -151,6 +151,7 @@ REGISTRY: dict[str, Entry] = {
         _voice("c-source", "C source of a kernel", "xv6 (MIT)"),
         _voice("latex", "LaTeX of algebraic geometry", "the Stacks project (GFDL-1.2)"),
         _captioner("aerial", "aerial photos", "UCM-Captions and UAVIC (research use)"),
+        _captioner("scenes", "drawn scenes", "scenes that it draws itself"),
         _torchvision("vgg16", "VGG-16", "vgg16-397923af.pth", 527.8),
         _torchvision("vgg19", "VGG-19", "vgg19-dcbb9e9d.pth", 548.1),
         _torchvision("squeezenet1_0", "SqueezeNet 1.0", "squeezenet1_0-b66bff10.pth", 4.8),
