@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from apps import _results as results
-from apps import char_rnn, cyclegan, deep_dream, learning_to_execute, style_transfer
+from apps import captioning, char_rnn, cyclegan, deep_dream, learning_to_execute, style_transfer
 from apps._app import Action, App, perform
 from apps._samples import sample_photo, sample_titles
 from apps._terminal import Screen, Stopped, facts, follow
+from creative.options.caption import CaptionInputs, CaptionSettings
 from creative.options.deep_dream import DreamInputs, DreamSettings
 from creative.options.execute import ExecuteInputs, ExecuteSettings
 from creative.options.style_transfer import StylizeInputs, StylizeSettings
@@ -26,6 +27,7 @@ from creative.options.writing import WriteInputs, WriteSettings
 from creative.settings import Inputs, Settings, describe
 
 SIDE = 512
+SCENE = 5
 FAVOURITES = ("starry-night", "great-wave", "the-great-wave", "wave", "the-scream", "scream")
 
 
@@ -65,6 +67,12 @@ def _photo_to_translate(folder: Path) -> Inputs:
     return TranslateInputs(photo=(sample_photo("Lake", folder / "demo-lake.png"),))
 
 
+def _scene(folder: Path) -> Inputs:
+    from apps._caption_scenes import save_scene
+
+    return CaptionInputs(pictures=(save_scene(SCENE, folder),), model="scenes")
+
+
 JOBS = (
     Job(
         title="A photo, painted like a painting",
@@ -93,6 +101,14 @@ JOBS = (
         inputs=_photo_to_translate,
         settings=TranslateSettings(size=SIDE),
         next=("creative translate YOUR_PHOTO.jpg --strength 0.6",),
+    ),
+    Job(
+        title="What is in a picture, in a sentence",
+        app=captioning.APP,
+        verb="caption",
+        inputs=_scene,
+        settings=CaptionSettings(),
+        next=("creative caption A_PHOTO_FROM_ABOVE.jpg -o caption.html",),
     ),
     Job(
         title="A scene in Shakespeare's voice",

@@ -57,6 +57,7 @@ def test_it_paints(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pyte
         "style": {"size": 64, "iterations": (1,)},
         "dream": {"size": 64, "octaves": 1, "steps": 1},
         "translate": {"size": 64},
+        "caption": {},
         "write": {"length": 30},
         "execute": {},
     }
