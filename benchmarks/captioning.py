@@ -25,10 +25,10 @@ from creative.data.captions import CaptionedPicture
 from creative.data.draws import Draw
 from creative.data.words import WordVocabulary
 from creative.engines.captioning import caption
+from creative.engines.captioning.learning import Describing
 from creative.engines.captioning.lessons import PictureLessons, collate
 from creative.engines.captioning.networks import Trained, load_captioner, squares
 from creative.engines.captioning.seen import see_pictures
-from creative.engines.captioning.training import Describing
 from creative.models.caption_encoders import EncoderConfig, make_encoder
 from creative.options.caption import CaptionSettings, TrainCaptionSettings
 from creative.progress import run

@@ -18,7 +18,7 @@ from creative.data.captions import CaptionedPicture, CaptionsError
 from creative.data.draws import Draw
 from creative.data.scenes import draw_scene
 from creative.data.words import WordsError, WordVocabulary
-from creative.engines.captioning import seen, training
+from creative.engines.captioning import learning, seen, training
 from creative.engines.captioning.evaluation import Part, evaluate_caption, truth
 from creative.engines.captioning.lessons import PictureLessons, SceneLessons, collate, split_pictures
 from creative.engines.captioning.likeness import Likeness, fit_likeness
@@ -42,7 +42,7 @@ TINY: dict[str, Any] = {
 @pytest.fixture(autouse=True)
 def few_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "LIKENESS_SCENES", 16)
-    monkeypatch.setattr(training, "STEERED", 16)
+    monkeypatch.setattr(learning, "STEERED", 16)
 
 
 def save_captions(folder: Path, count: int = 24, *, sentence: str = "a {} field seen from above") -> Path:
