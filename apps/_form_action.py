@@ -177,7 +177,7 @@ class ActionForm:
 
 def _name(kind: str, source: Source) -> str | None:
     """Under which a style or a trained network is here."""
-    from creative.weights import name_of
+    from creative.trained import name_of
 
     stem = Path(source.file).stem
     return name_of(kind, source.sha256) if kind in NAMED else stem if stem in preset_names() else None

@@ -323,7 +323,8 @@ def trained_choices(field: Description) -> list[tuple[str, str]]:
 
 def trained_titles(kind: str) -> dict[str, str]:
     """What each trained network that can be given by name is, by its name; only those that are here."""
-    from creative.weights import REGISTRY, list_trained, locate
+    from creative.trained import list_trained
+    from creative.weights import REGISTRY, locate
 
     names = [name for name in list_trained(kind) if name not in REGISTRY or locate(name) is not None]
     return {name: REGISTRY[name].title.removeprefix("A voice: ") if name in REGISTRY else name for name in names}

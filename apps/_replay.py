@@ -125,7 +125,7 @@ def _found(entry: Description, source: Source, file: Path, given: Sequence[Path]
             if name == Path(source.file).stem and file_sha256(find_preset(name)) == source.sha256:
                 return name
     if entry.file in NAMED:
-        from creative.weights import name_of
+        from creative.trained import name_of
 
         known = name_of(str(entry.file), source.sha256)
         if known is not None:

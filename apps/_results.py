@@ -62,7 +62,7 @@ def _named(value: Any, kind: str) -> Path | None:
     if kind == "captions" and value == "scenes":
         return None
     if kind in NAMED:
-        from creative.weights import find_trained
+        from creative.trained import find_trained
 
         return find_trained(kind, value)
     return _style(value) if kind == "style" else _file(Path(value), kind)

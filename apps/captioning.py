@@ -82,7 +82,7 @@ def _examples(folder: Path) -> Mapping[str, Values | Callable[[], Values]]:
 
         return {"pictures": save_scene(random.SystemRandom().randrange(10**6), folder / "scenes"), "model": None}
 
-    from creative.weights import list_trained
+    from creative.trained import list_trained
 
     title = sample_titles()[0]
     photo = sample_photo(title, folder / f"{title.lower()}.png")

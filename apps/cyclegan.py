@@ -68,7 +68,7 @@ def _train(
 ) -> Generator[Step, None, Path]:
     from creative.data.archives import open_archive
     from creative.engines.cyclegan import train_cyclegan
-    from creative.weights import find_trained
+    from creative.trained import find_trained
 
     start = find_trained("translator", inputs.start_from) if inputs.start_from else None
     a, b = (path if path.is_dir() else open_archive(path) for path in (inputs.a, inputs.b))
@@ -91,7 +91,7 @@ def _unpacked_and_trained(
 
 
 def _place_of_model(inputs: TrainCycleGANInputs, settings: TrainCycleGANSettings) -> Path:
-    from creative.weights import own_folder
+    from creative.trained import own_folder
 
     return own_folder("translator") / _name_of_model(inputs)
 

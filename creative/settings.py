@@ -32,14 +32,16 @@ FileKind = Literal[
     "voice",
     "translator",
     "captioner",
+    "painter",
+    "diffuser",
     "captions",
     "weights",
     "folder",
     "pictures",
     "any",
 ]
-NAMED: frozenset[str] = frozenset({"voice", "translator", "captioner"})
-"""Kinds of file that are trained networks, and may be given by a name; see ``creative.weights.list_trained``."""
+NAMED: frozenset[str] = frozenset({"voice", "translator", "captioner", "painter", "diffuser"})
+"""Kinds of file that are trained networks, and may be given by a name; see ``creative.trained.list_trained``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,10 @@ TranslatorName = Annotated[str, FileOf("translator")]
 """The path of a network that translates pictures, or the name of a bundled one or one's own."""
 CaptionerName = Annotated[str, FileOf("captioner")]
 """The path of a network that describes pictures, or the name of a bundled one or one's own."""
+PainterName = Annotated[str, FileOf("painter")]
+"""The path of a network that paints in one pass, or the name of a bundled one or one's own."""
+DiffuserName = Annotated[str, FileOf("diffuser")]
+"""The path of a diffusion network of the suite's own kind, or the name of a bundled one or one's own."""
 
 
 class SettingsError(ValueError):

@@ -24,6 +24,7 @@ FLOORS = [
         "video",
         "checkpoint",
         "weights",
+        "trained",
         "pretrained",
         "provenance",
         "reel",

@@ -279,7 +279,7 @@ def test_the_checker_says_what_is_true(tmp_path: Path) -> None:
 
 
 def test_each_click_draws_another_scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("creative.weights.list_trained", lambda family: ["scenes"])
+    monkeypatch.setattr("creative.trained.list_trained", lambda family: ["scenes"])
     offered = CAPTION.examples(tmp_path)  # type: ignore[misc]
     scene = offered["A new scene"]
     assert callable(scene)

@@ -27,7 +27,8 @@ from creative.engines.training import TrainingError, mixed_seed, train
 from creative.models.char_rnn import CharRNN, CharRNNConfig
 from creative.options.char_rnn import CharRNNSettings, EvaluateVoiceSettings
 from creative.progress import Step, run
-from creative.weights import WeightsError, entry, list_voices, locate
+from creative.trained import list_voices
+from creative.weights import WeightsError, entry, locate
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = CharRNNSettings(

@@ -231,7 +231,7 @@ def test_a_published_checkpoint_translates(photo: Image.Image, tmp_path: Path) -
 
 
 def test_own_models_by_name(photo: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from creative.weights import list_trained, name_of
+    from creative.trained import list_trained, name_of
 
     monkeypatch.setenv("CREATIVE_CACHE", str(tmp_path))
     own = tmp_path / "translators" / "horses"

@@ -19,7 +19,7 @@ from creative.engines.captioning.likeness import EYE_LAYERS, EYE_SIZE, Likeness
 from creative.files import shown
 from creative.models.caption_encoders import Encoder, EncoderConfig, FeatureEncoder, make_encoder
 from creative.models.captioner import Captioner, CaptionerConfig, CaptionerError, View
-from creative.weights import find_trained
+from creative.trained import find_trained
 
 __all__ = ["CaptionerError", "Trained", "load_captioner", "load_eye"]
 

@@ -16,7 +16,7 @@ from creative.data.vocabulary import Vocabulary, VocabularyError
 from creative.device import choose_device
 from creative.files import shown
 from creative.models.char_rnn import CharRNN, CharRNNConfig
-from creative.weights import find_voice
+from creative.trained import find_voice
 
 SavedAs = Literal["float32", "float16", "int8"]
 

@@ -30,7 +30,7 @@ from creative.options.translate import BUNDLED_TRANSLATOR, Direction, TranslateS
 from creative.progress import Step, run
 from creative.provenance import Provenance, describe_run
 from creative.settings import Settings
-from creative.weights import find_trained
+from creative.trained import find_trained
 
 SMALL = 256
 """Longest side in pixels of the copy that goes there and back, to be seen with the result."""
