@@ -13,6 +13,8 @@ from creative.progress import Step
 from creative.settings import Inputs, Settings
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from apps._results import Place
     from creative.provenance import Provenance
 
@@ -69,6 +71,26 @@ class Onward:
 
 
 @dataclass(frozen=True, slots=True)
+class Live:
+    """What a page does to the pictures of a webcam as they come: a tab of its own, with a form of its own.
+
+    Attributes:
+        inputs, settings: what it takes; no picture is among it, for that comes from the webcam.
+        start: makes, of inputs, settings and the device's name, what turns a frame into another; it loads what it needs
+            once. Called when the webcam starts, and again when something in the form is changed. Each visitor has one,
+            and no two frames are in it at a time.
+        title: what the tab says.
+        summary: one sentence above it.
+    """
+
+    inputs: type[Inputs]
+    settings: type[Settings]
+    start: Callable[[Any, Any, str], Callable[[Image], Image]]
+    title: str = "Webcam"
+    summary: str = "See what your camera sees as it is made, frame by frame."
+
+
+@dataclass(frozen=True, slots=True)
 class Action:
     """One verb: what it is given, how it can be tuned, and the engine that does it.
 
@@ -98,6 +120,9 @@ class Action:
         clicks: what parts of the result picture lead to when they are clicked on a page.
         onward: what a finished job leads to.
         score: how many of a result's answers are right, and of how many; a page adds them up while it is visited.
+        videos: the verb that takes over on the command line where the first word without a flag is a video or an
+            animated GIF; its own flags hold then. None: a video is no picture.
+        live: what the page does to a webcam's pictures, or None.
     """
 
     verb: str
@@ -118,6 +143,8 @@ class Action:
     clicks: Clicks | None = None
     onward: Onward | None = None
     score: Callable[[Any], tuple[int, int]] | None = None
+    videos: str | None = None
+    live: Live | None = None
 
 
 @dataclass(frozen=True, slots=True)

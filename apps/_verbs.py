@@ -55,7 +55,16 @@ class WeightsInputs(Inputs):
     get: tuple[str, ...] = Field((), title="get NAME", description="Download these weights", positional=True)
 
 
-_ORDER = ("style_transfer", "deep_dream", "cyclegan", "captioning", "char_rnn", "learning_to_execute")
+_ORDER = (
+    "style_transfer",
+    "deep_dream",
+    "cyclegan",
+    "captioning",
+    "char_rnn",
+    "learning_to_execute",
+    "diffusion",
+    "compare",
+)
 """What comes first, as in the README; whatever is not named comes after it."""
 
 

@@ -22,7 +22,8 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
-Widget = Literal["auto", "prompt", "code", "camera", "seed", "slider", "number"]
+Widget = Literal["auto", "prompt", "code", "camera", "seed", "slider", "number", "brush"]
+"""What a form shows where the type does not tell; ``brush``: a picture or a mask that can be painted as well."""
 FileKind = Literal[
     "picture",
     "mask",
@@ -86,6 +87,7 @@ def Field(  # noqa: N802 (reads like pydantic's own Field, which it wraps)
     widget: Widget = "auto",
     step: float | None = None,
     positional: bool = False,
+    over: str | None = None,
     **constraints: Any,
 ) -> Any:
     """A pydantic field that a form and a command line can be made from.
@@ -98,9 +100,11 @@ def Field(  # noqa: N802 (reads like pydantic's own Field, which it wraps)
         widget: what the form shows where the type alone does not tell.
         step: the step of a slider.
         positional: given without a flag on the command line.
+        over: of a field with the widget ``brush``, the field whose picture is painted over; None for a blank canvas.
         constraints: pydantic's own (``ge``, ``le``, ``min_length``...).
     """
     extra: dict[str, Any] = {"advanced": advanced, "widget": widget, "step": step, "positional": positional}
+    extra |= {"over": over} if over is not None else {}
     return pydantic.Field(default, title=title, description=description, json_schema_extra=extra, **constraints)
 
 
@@ -152,6 +156,8 @@ class Description:
     advanced: bool
     widget: Widget
     positional: bool
+    over: str | None = None
+    """Of a ``brush``, the field whose picture is painted over."""
 
 
 def describe(record: type[Record]) -> Iterator[Description]:
@@ -197,6 +203,7 @@ def _describe(name: str, field: FieldInfo) -> Description:
         advanced=extra.get("advanced", False),
         widget=extra.get("widget", "auto"),
         positional=extra.get("positional", False),
+        over=extra.get("over"),
     )
 
 
