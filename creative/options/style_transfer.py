@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import pydantic
 
@@ -43,6 +43,12 @@ class StylizeInputs(Inputs):
     style_masks: tuple[MaskFile, ...] = Field(
         (), title="Style masks", description="For each style in turn, white where it is to be painted", advanced=True
     )
+    start: PictureFile | None = Field(
+        None,
+        title="Starting picture",
+        description="Picture that painting begins with, of the photo's shape; none: as start from says",
+        advanced=True,
+    )
     network_weights: WeightsFile | None = Field(
         None,
         title="Network weights",
@@ -72,8 +78,8 @@ class CanvasSettings(Settings):
     size: int = Field(512, ge=64, le=8192, title="Size", description="Longest side of the result, pixels")
 
 
-class PhotoSettings(CanvasSettings):
-    """What only a photo needs: how much of it stays."""
+class LikenessSettings(CanvasSettings):
+    """How much of a photo stays."""
 
     strength: float = Field(
         0.5, ge=0, le=1, step=0.05, title="Strength", description="From 0, nearly the photo, to 1, nearly all style"
@@ -83,6 +89,11 @@ class PhotoSettings(CanvasSettings):
         title="Colours",
         description="The painting's; the photo's (only lightness is painted); or the painting's matched to the photo's",
     )
+
+
+class PhotoSettings(LikenessSettings):
+    """What painting by optimisation needs with a photo only."""
+
     init: Literal["content", "noise", "style"] = Field(
         "content", title="Start from", description="Picture that painting starts from", advanced=True
     )
@@ -100,8 +111,8 @@ class PhotoSettings(CanvasSettings):
         return layers
 
 
-class BrushSettings(CanvasSettings):
-    """What painting needs with a photo or without."""
+class StrokeSettings(CanvasSettings):
+    """What all painting needs, with a photo or without, by optimisation or at once."""
 
     style_scale: float = Field(
         1.0,
@@ -111,6 +122,32 @@ class BrushSettings(CanvasSettings):
         title="Stroke size",
         description="Scale of the style: above 1 its strokes are larger",
     )
+    style_weights: tuple[float, ...] = Field(
+        (), title="Style weights", description="One weight for each style; none: all the same", advanced=True
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", title="Precision", description="Of the network; auto takes bfloat16 where it is fast", advanced=True
+    )
+    tile: int | None = Field(
+        None,
+        ge=0,
+        le=8192,
+        title="Tile",
+        description="Side of the tiles to compute in, pixels; 0: whole; none: as memory allows",
+        advanced=True,
+    )
+
+    @pydantic.field_validator("style_weights")
+    @classmethod
+    def _weights_weigh(cls, weights: tuple[float, ...]) -> tuple[float, ...]:
+        if any(weight < 0 for weight in weights) or (weights and not sum(weights)):
+            raise ValueError(f"style_weights must be 0 or more with at least one above 0, but are {weights}.")
+        return weights
+
+
+class BrushSettings(StrokeSettings):
+    """What painting by optimisation needs with a photo or without."""
+
     quality: Literal["draft", "good", "best"] = Field(
         "good", title="Quality", description="How many iterations to spend, unless seconds or iterations say it"
     )
@@ -140,9 +177,6 @@ class BrushSettings(CanvasSettings):
         description="Gram matrices; means and covariances; or sliced Wasserstein distance of the features",
         advanced=True,
     )
-    style_weights: tuple[float, ...] = Field(
-        (), title="Style weights", description="One weight for each style; none: all the same", advanced=True
-    )
     total_variation: float = Field(
         0.3, ge=0, le=100, title="Smoothness", description="Weight of total variation, against grain", advanced=True
     )
@@ -167,17 +201,6 @@ class BrushSettings(CanvasSettings):
         True,
         title="Averaged iterate",
         description="Average the last iterates of Adam for a calmer picture",
-        advanced=True,
-    )
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", title="Precision", description="Of the network; auto takes bfloat16 where it is fast", advanced=True
-    )
-    tile: int | None = Field(
-        None,
-        ge=0,
-        le=8192,
-        title="Tile",
-        description="Side of the tiles that the gradient is computed in, pixels; 0: whole; none: as memory allows",
         advanced=True,
     )
     memory: int | None = Field(
@@ -207,16 +230,27 @@ class BrushSettings(CanvasSettings):
             )
         return iterations
 
-    @pydantic.field_validator("style_weights")
-    @classmethod
-    def _weights_weigh(cls, weights: tuple[float, ...]) -> tuple[float, ...]:
-        if any(weight < 0 for weight in weights) or (weights and not sum(weights)):
-            raise ValueError(f"style_weights must be 0 or more with at least one above 0, but are {weights}.")
-        return weights
-
 
 class StylizeSettings(BrushSettings, PhotoSettings):
     """How to paint: the defaults suit most pairs of photo and painting."""
+
+    instant: bool = Field(
+        False,
+        title="Instant",
+        description="Paint at once, in one pass of a network that learned it; nothing is optimised",
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _instant_optimises_nothing(self) -> Self:
+        if self.instant:
+            kept = {*LikenessSettings.model_fields, *StrokeSettings.model_fields, "instant"}
+            fields = type(self).model_fields
+            odd = [name for name in fields if name not in kept and getattr(self, name) != fields[name].default]
+            if odd:
+                raise ValueError(
+                    f"Instant painting is one pass, in which {odd[0]} means nothing: leave out {odd[0]}, or instant."
+                )
+        return self
 
 
 class TextureSettings(BrushSettings):
