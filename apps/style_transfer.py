@@ -48,6 +48,7 @@ def _paint(inputs: StylizeInputs, settings: StylizeSettings, device: str) -> Gen
         settings,
         mask=open_mask(inputs.mask) if inputs.mask else None,
         style_masks=[open_mask(mask) for mask in inputs.style_masks] or None,
+        start=open_image(inputs.start) if inputs.start else None,
         weights=inputs.network_weights,
         device=device,
     )

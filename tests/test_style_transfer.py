@@ -19,7 +19,7 @@ from creative.engines.style_transfer.colours import colour_moments, recoloured
 from creative.engines.style_transfer.objective import Maps
 from creative.engines.style_transfer.optimizers import LBFGS, AveragedAdam, Smoothing, resized
 from creative.engines.style_transfer.plan import Clock, Scale, bytes_per_pixel, fitting_tile, plan_scales
-from creative.images import save_image, to_tensor, with_lightness
+from creative.images import open_image, save_image, to_tensor, with_lightness
 from creative.metrics import style_quality
 from creative.models.features import load_features, untrained_features
 from creative.options.style_transfer import StylizeSettings
@@ -194,6 +194,24 @@ def test_weights_of_several_styles_mix_their_colours() -> None:
     assert redness(1, 0) > redness(1, 1) > redness(0, 1)
 
 
+def test_painting_begins_with_the_picture_given() -> None:
+    start = Image.new("RGB", (160, 134), "#20a040")
+    made = run(stylize(photo(), painting(), quick(iterations=(1,), scales=1), start=start))
+    assert difference(made, start.resize(made.size)) < 10
+    assert difference(made, run(stylize(photo(), painting(), quick(iterations=(1,), scales=1)))) > 20
+
+
+@pytest.mark.parametrize("values", [{}, {"tile": 32}], ids=str)
+def test_what_is_to_be_kept_is_kept_where_its_mask_is_white(values: dict[str, Any]) -> None:
+    kept, left = Image.new("RGB", (96, 80), "#20a040"), Image.new("L", (96, 80))
+    left.paste(255, (0, 0, 48, 80))
+    settings = quick(iterations=(12,), learning_rate=0.1, average=False, **values)
+    made = run(stylize(photo(), painting(), settings, keep=(kept, left), keep_weight=1000.0))
+    halves = [difference(made.crop(box), kept.crop((0, 0, 36, 67))) for box in ((0, 0, 36, 67), (44, 0, 80, 67))]
+    assert halves[0] < 15
+    assert halves[1] > 40
+
+
 # --- provenance, time, memory ---
 
 
@@ -205,6 +223,12 @@ def test_a_result_says_how_to_make_it_again(tmp_path: Path) -> None:
     again = run(stylize(photo(), painting(), StylizeSettings(**noted.settings)))
     first = save_image(made, tmp_path / "first.png").read_bytes()
     assert save_image(again, tmp_path / "again.png").read_bytes() == first
+
+
+def test_a_starting_picture_is_recorded_as_an_input(tmp_path: Path) -> None:
+    start = open_image(save_image(painting(96, 80), tmp_path / "start.png"))
+    made = run(stylize(photo(), painting(), quick(), start=start)).info["provenance"]
+    assert made.inputs["start"][0].file == "start.png"
 
 
 def test_a_stopped_job_s_preview_says_how_to_make_it_again() -> None:
@@ -349,6 +373,9 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
     (lambda: stylize(photo(), painting(), quick(), mask=Image.new("L", (10, 100), 255)), "another shape"),
     (lambda: stylize(photo(), painting(), quick(), mask=Image.new("L", (96, 80))), "black everywhere"),
     (lambda: stylize(None, painting(), quick(), mask=Image.new("L", (96, 80), 255)), "there is no photo"),
+    (lambda: stylize(photo(), painting(), quick(), start="a.png"), "starting picture must be a picture"),  # type: ignore[arg-type]
+    (lambda: stylize(photo(), painting(), quick(), start=painting(90, 90)), "starting picture has 90 × 90 .* another"),
+    (lambda: stylize(photo(), painting(), quick(), keep=(photo(), photo(90, 90))), "mask of the picture to keep has"),
     (lambda: stylize(photo(), painting(), quick(), style_masks=[None, None]), "one style mask for each of the 1"),
     (lambda: stylize(photo(), painting(), quick(style_loss="sliced", tile=32)), "does not add up over tiles"),
     (lambda: stylize(photo(), painting(), quick(), device="abacus"), "no device 'abacus'"),

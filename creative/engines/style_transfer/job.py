@@ -47,6 +47,21 @@ class StyleError(ValueError):
 
 
 @dataclass(frozen=True)
+class Keep:
+    """What the result should equal in places: for a video, the frame before, moved along with what is in it.
+
+    Attributes:
+        picture: RGB, of the result's shape.
+        mask: L, white where it counts.
+        weight: of the loss, the mean squared difference over the picture's values, against the style's.
+    """
+
+    picture: Image.Image
+    mask: Image.Image
+    weight: float
+
+
+@dataclass(frozen=True)
 class Job:
     """What is to be painted, once everything about it was checked."""
 
@@ -55,6 +70,8 @@ class Job:
     style_weights: tuple[float, ...]
     mask: Image.Image | None
     style_masks: tuple[Image.Image | None, ...]
+    start: Image.Image | None
+    keep: Keep | None
     settings: StylizeSettings
     maps: Maps
     style_layers: Mapping[str, float]
@@ -85,13 +102,15 @@ def checked_job(
     style_masks: tuple[Image.Image | None, ...],
     weights: Path | None,
     device: str | torch.device | None,
+    start: Image.Image | None = None,
+    keep: Keep | None = None,
 ) -> Job:
     """The job, if all that was given goes together.
 
     Raises:
         ValueError: it does not; see ``stylize``.
     """
-    _check_types(content, styles, settings, mask)
+    _check_types(content, styles, settings, mask, start)
     if not styles:
         raise StyleError("A style is missing: give a painting or a preset.")
     chosen = choose_device(device or "auto")
@@ -126,6 +145,8 @@ def checked_job(
         style_weights=_style_weights(settings, len(styles)),
         mask=_checked_mask(mask, content, "mask") if mask is not None else None,
         style_masks=_checked_style_masks(style_masks, len(styles), content),
+        start=_checked_shape(start, size, "starting picture") if start is not None else None,
+        keep=_checked_keep(keep, size) if keep is not None else None,
         settings=settings,
         maps=maps,
         style_layers=style_layers,
@@ -159,9 +180,10 @@ def _check_presets(
             raise StyleError(f"The preset {name} does not hold {layer}, only {', '.join(presets[0].layers)}.")
 
 
-def _check_types(content: object, styles: Sequence[object], settings: object, mask: object) -> None:
+def _check_types(content: object, styles: Sequence[object], settings: object, mask: object, start: object) -> None:
     """For callers from Python: paths, arrays and dictionaries are told what to become."""
     given = [("The photo", content), *(("A style", style) for style in styles), ("The mask", mask)]
+    given.append(("The starting picture", start))
     for word, value in given:
         if word == "A style":
             if not isinstance(value, Image.Image | Preset):
@@ -223,6 +245,25 @@ def _checked_style_masks(
         _checked_mask(m, content, word) if m is not None else None for m, word in zip(masks, words, strict=False)
     ]
     return tuple(checked) or (None,) * styles
+
+
+def _checked_shape(picture: Image.Image, size: tuple[int, int], word: str) -> Image.Image:
+    """A picture that is scaled to the result's (width, height)."""
+    if not 0.95 < picture.width / picture.height * size[1] / size[0] < 1.05:
+        raise StyleError(
+            f"The {word} has {picture.width} × {picture.height} pixels, another shape than the result's "
+            f"{size[0]} × {size[1]}; it is scaled, but not stretched."
+        )
+    return picture
+
+
+def _checked_keep(keep: Keep, size: tuple[int, int]) -> Keep:
+    mask = keep.mask if keep.mask.mode == "L" else keep.mask.convert("L")
+    return Keep(
+        _checked_shape(keep.picture, size, "picture to keep"),
+        _checked_shape(mask, size, "mask of the picture to keep"),
+        keep.weight,
+    )
 
 
 def _style_weights(settings: StylizeSettings, styles: int) -> tuple[float, ...]:

@@ -104,6 +104,8 @@ class Objective:
         axes: by layer, what a sliced loss projects on: (C, K).
         tile: side of the tiles; 0 for the whole picture at once.
         frame: pixels of reflection around the picture.
+        keep: (1, 3, H, W) that the picture should equal, and (1, 1, H, W) in [0, 1], how much it should where.
+        keep_weight: of the mean squared difference from it.
     """
 
     def __init__(
@@ -121,6 +123,8 @@ class Objective:
         axes: Mapping[str, Tensor] | None = None,
         tile: int = 0,
         frame: int = FRAME,
+        keep: tuple[Tensor, Tensor] | None = None,
+        keep_weight: float = 0.0,
     ) -> None:
         self.frame = min(frame, min(size) - 1)
         self.maps, self.kind, self.axes = maps, kind, axes or {}
@@ -129,6 +133,7 @@ class Objective:
         self.style_layers = _shares(style_layers)
         self.content_layers = _shares(content_layers) if content is not None and content_weight else {}
         self.content_weight, self.smoothness = content_weight, smoothness
+        self.keep, self.keep_weight = keep, keep_weight
         self.tiles = maps.tiles(self.size, tile)
         self._masks: dict[tuple[int, str, int], Tensor] = {}
         self._content: list[dict[str, Tensor]] = []
@@ -179,7 +184,12 @@ class Objective:
         picture = picture.detach().requires_grad_()
         whole = framed(picture, self.frame)
         losses, slope = self._whole(whole) if len(self.tiles) == 1 else (yield from self._tiled(whole))
-        return losses, torch.autograd.grad(whole, picture, slope)[0] if self.frame else slope
+        gradient = torch.autograd.grad(whole, picture, slope)[0] if self.frame else slope
+        return losses, gradient if self.keep is None else gradient + self._keeping(picture.detach(), *self.keep)
+
+    def _keeping(self, picture: Tensor, kept: Tensor, mask: Tensor) -> Tensor:
+        """The gradient of the loss of Ruder et al. (2016, arXiv:1604.08610), equation 7: it needs no network."""
+        return (picture - kept) * mask * (2 * self.keep_weight / picture.numel())
 
     def _whole(self, picture: Tensor) -> tuple[dict[str, float], Tensor]:
         picture = picture.detach().requires_grad_()

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from creative.device import random_generator
 from creative.engines.style_transfer.colours import colour_moments, recoloured
-from creative.engines.style_transfer.job import Job, StyleError, checked_job
+from creative.engines.style_transfer.job import Job, Keep, StyleError, checked_job
 from creative.engines.style_transfer.objective import Aim, Objective, Seen, framed
 from creative.engines.style_transfer.optimizers import LBFGS, AveragedAdam, Smoothing, resized
 from creative.engines.style_transfer.plan import Clock, Scale
@@ -34,8 +34,11 @@ from creative.style_presets import PIXELS, Preset
 
 CONTENT_WEIGHT, STRENGTH_RANGE = 0.2, 100.0
 """The content's weight at a strength of one half, and what it is divided by at 1 (and multiplied by at 0)."""
+KEEP_WEIGHT = 100.0
 SMOOTHING = 1.0
 PROJECTIONS = 32
+GIVEN = ("content", "noise", "style")
+"""Starts in spite of which a starting picture may be given; with another, the picture is what that start makes."""
 NOISE = 0.15
 """Standard deviation of the noise that a texture starts from."""
 
@@ -47,6 +50,9 @@ def stylize(
     *,
     mask: Image.Image | None = None,
     style_masks: Sequence[Image.Image | None] | None = None,
+    start: Image.Image | None = None,
+    keep: tuple[Image.Image, Image.Image] | None = None,
+    keep_weight: float = KEEP_WEIGHT,
     weights: Path | None = None,
     device: str | torch.device | None = None,
 ) -> Generator[Step, None, Image.Image]:
@@ -58,6 +64,11 @@ def stylize(
         settings: how.
         mask: where to paint, white; where black, the photo is kept. Of the photo's shape, at any size.
         style_masks: for each style where it is to be, or None for everywhere.
+        start: the picture that painting begins with, in place of what ``settings.init`` says; of the result's shape.
+        keep: a picture, and a mask that is white where the result should equal it, both of the result's shape: the
+            frame before, moved along, in a video (Ruder et al., "Artistic style transfer for videos", 2016,
+            arXiv:1604.08610). It is not recorded in the provenance.
+        keep_weight: how much ``keep`` counts against the style.
         weights: a file of weights for the network in place of its own.
         device: "auto", "cpu", "cuda" or "mps".
 
@@ -72,7 +83,10 @@ def stylize(
         >>> painting = run(stylize(photo, load_preset("starry-night"), StylizeSettings(size=768)))
     """
     styles = tuple(style) if isinstance(style, list | tuple) else (style,)
-    return _paint(checked_job(content, styles, settings, mask, tuple(style_masks or ()), weights, device))
+    kept = Keep(*keep, keep_weight) if keep is not None else None
+    return _paint(
+        checked_job(content, styles, settings, mask, tuple(style_masks or ()), weights, device, start=start, keep=kept)
+    )
 
 
 def _paint(job: Job) -> Generator[Step, None, Image.Image]:
@@ -162,6 +176,8 @@ def _start(
 ) -> Tensor:
     """The picture to start from, (1, 3, H, W)."""
     settings = job.settings
+    if job.start is not None:
+        return _sized(job.start, (size[1], size[0]), job.device)
     colours = _mixed_colours(job, seen)
     if settings.init == "style":
         first = job.styles[0]
@@ -176,7 +192,7 @@ def _start(
 def _objective(
     job: Job, scale: Scale, content: Tensor | None, seen: Sequence[Mapping[str, Seen]], axes: Mapping[str, Tensor]
 ) -> Objective:
-    settings = job.settings
+    settings, keep = job.settings, job.keep
     return Objective(
         job.maps,
         (scale.size[1], scale.size[0]),
@@ -189,6 +205,10 @@ def _objective(
         kind=settings.style_loss,
         axes={layer: axis.to(job.device) for layer, axis in axes.items()},
         tile=job.tile if job.in_tiles(scale) else 0,
+        keep=(_sized(keep.picture, scale.size, job.device), _sized(keep.mask, scale.size, job.device))
+        if keep
+        else None,
+        keep_weight=keep.weight if keep else 0.0,
     )
 
 
@@ -273,11 +293,18 @@ def _provenance(job: Job, counts: tuple[int, ...]) -> Any:
             "more_styles": styles[1:],
             "mask": job.mask,
             "style_masks": [mask for mask in job.style_masks if mask is not None],
+            "start": job.start if settings.init in GIVEN else None,
         },
-        weights={settings.network: features.sha256},
+        weights={**_weights_of(job.start), settings.network: features.sha256},
         device=job.device,
         result={"iterations": list(counts)},
     )
+
+
+def _weights_of(picture: Image.Image | None) -> dict[str, str]:
+    """The networks that made a picture, where it was made here."""
+    made = picture.info.get("provenance") if picture is not None else None
+    return dict(made.weights) if made is not None else {}
 
 
 def _notice(job: Job) -> str | None:
