@@ -8,7 +8,7 @@ A picture that was opened remembers in ``info["source"]`` which file it came fro
 metadata. A picture that carries ``info["provenance"]`` takes it along into the file that it is saved as.
 """
 
-from creative.images.colours import LUMA, lightness, with_lightness
+from creative.images.colours import LUMA, colour_statistics, lightness, recoloured, with_lightness
 from creative.images.opening import (
     MAX_BYTES,
     MAX_PIXELS,
@@ -37,6 +37,7 @@ __all__ = [
     "Source",
     "Tile",
     "check_output",
+    "colour_statistics",
     "core_of",
     "encoded",
     "fit",
@@ -46,6 +47,7 @@ __all__ = [
     "picture_files",
     "pixel_sha256",
     "read_note",
+    "recoloured",
     "resize",
     "save_image",
     "source_of",
