@@ -46,7 +46,8 @@ def parse(verb: Verb, words: Sequence[str]) -> tuple[Any, Any, Options]:
     _check_given(verb, values)
     records: list[Any] = []
     for record in (verb.inputs, verb.settings, Options):
-        given = {entry.name: _value(entry, values.get(entry.name)) for entry in describe(record)}
+        typed = [entry for entry in describe(record) if entry.type is not bool or _is_typed(entry, words)]
+        given = {entry.name: _value(entry, values.get(entry.name)) for entry in typed}
         try:
             records.append(record(**{name: value for name, value in given.items() if value is not None}))
         except SettingsError as error:
@@ -205,6 +206,12 @@ def _value(entry: Description, given: Any) -> Any:
     if isinstance(given, tuple):
         return tuple(_one(entry, word) for word in given)
     return _one(entry, given)
+
+
+def _is_typed(entry: Description, words: Sequence[str]) -> bool:
+    """Whether a bool is among the words, which tyro gives its default where it is not."""
+    flag = flag_of(entry)
+    return any(word.replace("_", "-") in {flag, f"--no-{flag[2:]}"} for word in words)
 
 
 def _one(entry: Description, word: str) -> Any:

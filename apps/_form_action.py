@@ -141,7 +141,7 @@ class ActionForm:
         given: dict[str, Any] = {}
         for widget in self.widgets:
             value = widget.read(*(next(rest) for _ in widget.components))
-            if value is not None:
+            if value is not None and value != widget.field.default:  # what was left as it was is not given: see recipes
                 given[widget.field.name] = value
         for widget in self.inputs:
             if widget.field.required and widget.field.name not in given:

@@ -6,11 +6,11 @@ Zhu et al. (2017), Unpaired Image-to-Image Translation using Cycle-Consistent Ad
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import pydantic
 
-from creative.options.training import Schedule, TrainingSettings
+from creative.options.training import RecipeSettings, Schedule
 from creative.settings import Field, Folder, Inputs, Pictures, Settings, TranslatorName, WeightsFile
 
 Objective = Literal["cycle", "patch_nce"]
@@ -72,8 +72,10 @@ class TrainCycleGANInputs(Inputs):
     )
 
 
-class TrainCycleGANSettings(TrainingSettings):
+class TrainCycleGANSettings(RecipeSettings):
     """How two translators are trained: the defaults are the recipe of the bundled ones, made on a CPU."""
+
+    RECIPES: ClassVar = {"paper": PAPER}
 
     recipe: Literal["cpu", "paper"] = Field(
         "cpu", title="Recipe", description="paper: the paper's networks and training wherever nothing else is said"
@@ -262,19 +264,6 @@ class TrainCycleGANSettings(TrainingSettings):
         description="Stop when a discriminator has won, colours turn to their opposites, or nothing changes",
         advanced=True,
     )
-
-    @pydantic.model_validator(mode="before")
-    @classmethod
-    def _with_recipe(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("recipe") == "paper":
-            fields = cls.model_fields
-            left = {
-                name: value
-                for name, value in PAPER.items()
-                if values.get(name, fields[name].default) == fields[name].default
-            }
-            return {**values, **left}
-        return values
 
     @pydantic.model_validator(mode="after")
     def _consistent(self) -> TrainCycleGANSettings:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import pydantic
 
-from creative.options.training import Schedule, TrainingSettings
+from creative.options.training import RecipeSettings, Schedule
 from creative.settings import Field, Inputs, Settings, TextFile, WeightsFile
 
 TaskName = Literal["programs", "addition", "memorisation"]
@@ -113,8 +113,10 @@ PAPER: dict[str, Any] = {
 """What ``recipe="paper"`` puts in place of the defaults: as Zaremba and Sutskever's release has it."""
 
 
-class TrainExecuteSettings(TrainingSettings):
+class TrainExecuteSettings(RecipeSettings):
     """How a network learns to execute: the defaults are the recipe of the bundled network for programs."""
+
+    RECIPES: ClassVar = {"paper": PAPER}
 
     recipe: Literal["small", "paper"] = Field(
         "small", title="Recipe", description="paper: the paper's network and training wherever nothing else is said"
@@ -213,19 +215,6 @@ class TrainExecuteSettings(TrainingSettings):
     evaluate_every: int = Field(
         1000, ge=1, title="Evaluate every", description="Steps between evaluations on held-out data", advanced=True
     )
-
-    @pydantic.model_validator(mode="before")
-    @classmethod
-    def _with_recipe(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("recipe") == "paper":
-            fields = cls.model_fields
-            left = {
-                name: value
-                for name, value in PAPER.items()
-                if values.get(name, fields[name].default) == fields[name].default
-            }
-            return {**values, **left}
-        return values
 
     @pydantic.model_validator(mode="after")
     def _consistent(self) -> TrainExecuteSettings:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+import pydantic
 
 from creative.settings import Field, Settings
 
@@ -79,3 +82,28 @@ class TrainingSettings(Settings):
     tensorboard: bool = Field(
         False, title="TensorBoard", description="Also write the metrics for TensorBoard", advanced=True
     )
+
+
+class RecipeSettings(TrainingSettings):
+    """Settings of a training that is known under several recipes: values that belong together.
+
+    A subclass declares a field ``recipe``, whose default stands for the fields' own defaults, and what the others put
+    in their place. Whatever is given wins over the recipe, also where it is the default's value; so a record, which
+    holds every value, is replayed as it was.
+
+        class TrainThingSettings(RecipeSettings):
+            RECIPES: ClassVar = {"paper": {"steps": 200_000, "batch_size": 1}}
+            recipe: Literal["cpu", "paper"] = Field("cpu", title="Recipe", description="...")
+
+        TrainThingSettings(recipe="paper", batch_size=16).steps   # 200000
+    """
+
+    RECIPES: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """What each recipe but the default one puts in place of the defaults, by its name."""
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _with_recipe(cls, values: Any) -> Any:
+        if isinstance(values, dict) and isinstance(values.get("recipe"), str):
+            return {**cls.RECIPES.get(values["recipe"], {}), **values}
+        return values
