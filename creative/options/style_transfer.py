@@ -94,8 +94,11 @@ class LikenessSettings(CanvasSettings):
 class PhotoSettings(LikenessSettings):
     """What painting by optimisation needs with a photo only."""
 
-    init: Literal["content", "noise", "style"] = Field(
-        "content", title="Start from", description="Picture that painting starts from", advanced=True
+    init: Literal["content", "noise", "style", "instant"] = Field(
+        "content",
+        title="Start from",
+        description="Picture that painting starts from; instant: what a trained painter makes of the photo",
+        advanced=True,
     )
     content_layers: tuple[str, ...] = Field(
         (),
@@ -268,7 +271,7 @@ class TextureSettings(BrushSettings):
         if not isinstance(values, dict) or not of_photo <= values.keys():
             return values
         start = {"init": "style"} if values["init"] == "style" else {}
-        return {name: value for name, value in values.items() if name not in of_photo} | start
+        return {name: value for name, value in values.items() if name not in of_photo | {"instant"}} | start
 
 
 class PresetInputs(Inputs):
