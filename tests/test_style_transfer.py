@@ -229,6 +229,8 @@ def test_a_starting_picture_is_recorded_as_an_input(tmp_path: Path) -> None:
     start = open_image(save_image(painting(96, 80), tmp_path / "start.png"))
     made = run(stylize(photo(), painting(), quick(), start=start)).info["provenance"]
     assert made.inputs["start"][0].file == "start.png"
+    made = run(stylize(photo(), painting(), quick(init="instant"), start=start)).info["provenance"]
+    assert "start" not in made.inputs, "it is made again, as init says"
 
 
 def test_a_stopped_job_s_preview_says_how_to_make_it_again() -> None:
@@ -373,6 +375,7 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
     (lambda: stylize(photo(), painting(), quick(), mask=Image.new("L", (10, 100), 255)), "another shape"),
     (lambda: stylize(photo(), painting(), quick(), mask=Image.new("L", (96, 80))), "black everywhere"),
     (lambda: stylize(None, painting(), quick(), mask=Image.new("L", (96, 80), 255)), "there is no photo"),
+    (lambda: stylize(photo(), painting(), quick(init="instant")), "give that picture as start"),
     (lambda: stylize(photo(), painting(), quick(), start="a.png"), "starting picture must be a picture"),  # type: ignore[arg-type]
     (lambda: stylize(photo(), painting(), quick(), start=painting(90, 90)), "starting picture has 90 × 90 .* another"),
     (lambda: stylize(photo(), painting(), quick(), keep=(photo(), photo(90, 90))), "mask of the picture to keep has"),

@@ -113,6 +113,8 @@ def checked_job(
     _check_types(content, styles, settings, mask, start)
     if not styles:
         raise StyleError("A style is missing: give a painting or a preset.")
+    if settings.init == "instant" and start is None:
+        raise StyleError("To start from what a painter makes, give that picture as start.")
     chosen = choose_device(device or "auto")
     style_layers = layer_weights(settings.style_layers or STYLE_LAYERS[settings.network])
     content_layers = layer_weights(settings.content_layers or CONTENT_LAYERS[settings.network])

@@ -37,8 +37,6 @@ CONTENT_WEIGHT, STRENGTH_RANGE = 0.2, 100.0
 KEEP_WEIGHT = 100.0
 SMOOTHING = 1.0
 PROJECTIONS = 32
-GIVEN = ("content", "noise", "style")
-"""Starts in spite of which a starting picture may be given; with another, the picture is what that start makes."""
 NOISE = 0.15
 """Standard deviation of the noise that a texture starts from."""
 
@@ -64,7 +62,8 @@ def stylize(
         settings: how.
         mask: where to paint, white; where black, the photo is kept. Of the photo's shape, at any size.
         style_masks: for each style where it is to be, or None for everywhere.
-        start: the picture that painting begins with, in place of what ``settings.init`` says; of the result's shape.
+        start: the picture that painting begins with, of the result's shape; in place of what ``settings.init`` says,
+            or, where that is "instant", what a trained painter made of the photo.
         keep: a picture, and a mask that is white where the result should equal it, both of the result's shape: the
             frame before, moved along, in a video (Ruder et al., "Artistic style transfer for videos", 2016,
             arXiv:1604.08610). It is not recorded in the provenance.
@@ -293,7 +292,7 @@ def _provenance(job: Job, counts: tuple[int, ...]) -> Any:
             "more_styles": styles[1:],
             "mask": job.mask,
             "style_masks": [mask for mask in job.style_masks if mask is not None],
-            "start": job.start if settings.init in GIVEN else None,
+            "start": job.start if settings.init != "instant" else None,
         },
         weights={**_weights_of(job.start), settings.network: features.sha256},
         device=job.device,
