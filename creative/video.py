@@ -1,9 +1,9 @@
-"""Video: frames in, upright and at a steady rate; frames out as MP4 or GIF; what moved where between two frames.
+"""Video: frames in, upright and at a steady rate; frames out as MP4 or GIF.
 
     clip = open_video("street.mp4")              # a VideoError in one sentence where it is none
     save_video((soften(frame) for frame in clip.frames()), "soft.mp4", clip.frames_per_second, sound=clip.path)
 
-Needs the extra ``video`` (PyAV and OpenCV), which is loaded where it is used.
+Needs the extra ``video`` (PyAV), which is loaded where it is used. What moves between frames is in ``motion``.
 """
 
 from __future__ import annotations
@@ -255,61 +255,9 @@ def _save_gif(frames: Iterable[Image.Image], path: Path, rate: float) -> None:
     first.save(path, format="GIF", save_all=True, append_images=pictures, duration=step, loop=0)
 
 
-# What moved where -----------------------------------------------------------------------------------------------------
-
-
-def optical_flow(frame: Image.Image, other: Image.Image) -> np.ndarray:
-    """Where each pixel of a frame is in another of the same size: (H, W, 2) float32, pixels to the right and down.
-
-    Kroeger et al., "Fast Optical Flow using Dense Inverse Search" (2016, arXiv:1603.03590).
-    """
-    cv2 = _cv2()
-    greys = [np.asarray(image.convert("L")) for image in (frame, other)]
-    if min(frame.size) < 16:  # too small to search in
-        return np.zeros((frame.height, frame.width, 2), np.float32)
-    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    return np.asarray(search.calc(*greys, None), np.float32)
-
-
-def warped(pixels: np.ndarray, flow: np.ndarray) -> np.ndarray:
-    """What ``pixels`` (H, W) or (H, W, C) show where the flow (H, W, 2) points, linearly interpolated."""
-    cv2 = _cv2()
-    rows, columns = np.mgrid[: flow.shape[0], : flow.shape[1]].astype(np.float32)
-    places = columns + flow[..., 0], rows + flow[..., 1]
-    return np.asarray(cv2.remap(pixels, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
-
-
-def still_visible(flow: np.ndarray, back: np.ndarray) -> np.ndarray:
-    """Which pixels of a frame are seen in the other one too: (H, W) float32, 1 or 0.
-
-    Following the flow there and back must lead home, and within the picture (Sundaram et al., "Dense point trajectories
-    by GPU-accelerated large displacement optical flow", 2010).
-
-    Args:
-        flow: from the frame to the other, (H, W, 2).
-        back: from the other to the frame.
-    """
-    height, width = flow.shape[:2]
-    home = warped(back, flow)
-    away = ((flow + home) ** 2).sum(-1)
-    size = (flow**2).sum(-1) + (home**2).sum(-1)
-    rows, columns = np.mgrid[:height, :width]
-    x, y = columns + flow[..., 0], rows + flow[..., 1]
-    inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
-    return ((away < 0.01 * size + 0.5) & inside).astype(np.float32)
-
-
 def _av() -> Any:
     try:
         import av
     except ImportError:
         raise VideoError("Videos need PyAV: install it with `pip install creative[video]`.") from None
     return av
-
-
-def _cv2() -> Any:
-    try:
-        import cv2
-    except ImportError:
-        raise VideoError("Optical flow needs OpenCV: install it with `pip install creative[video]`.") from None
-    return cv2

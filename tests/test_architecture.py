@@ -22,6 +22,7 @@ FLOORS = [
         "device",
         "images",
         "video",
+        "motion",
         "checkpoint",
         "weights",
         "trained",

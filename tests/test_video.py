@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from creative.video import VideoError, open_video, optical_flow, save_video, still_visible, warped
+from creative.motion import optical_flow, still_visible, warped
+from creative.video import VideoError, open_video, save_video
 
 av = pytest.importorskip("av", reason="the extra `video` is not installed")
 pytest.importorskip("cv2", reason="the extra `video` is not installed")

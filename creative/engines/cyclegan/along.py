@@ -17,10 +17,11 @@ from PIL import Image
 
 from creative.engines.cyclegan.translating import Translator, changed, load_translator
 from creative.images import fit, resize, to_image, to_tensor
+from creative.motion import follow, steadied
 from creative.options.translate import BUNDLED_TRANSLATOR, TranslateVideoSettings
 from creative.progress import Step, run
 from creative.reel import Reel
-from creative.video import Clip, VideoError, open_video, optical_flow, still_visible, warped
+from creative.video import Clip, VideoError, open_video
 
 
 def translate_video(
@@ -75,7 +76,7 @@ def _along(
         if number > begin:
             drawn = to_image(run(changed(translator, to_tensor(frame, translator.device), settings)))
             if before is not None and settings.steady:
-                drawn = steadied(drawn, frame, reel.last(), before, settings.steady)
+                drawn = _steadied(drawn, frame, reel.last(), before, settings.steady)
             reel.add(drawn)
             yield Step(number, total, preview=reel.last)
         before = frame
@@ -85,21 +86,12 @@ def _along(
     return reel.path
 
 
-def steadied(
+def _steadied(
     drawn: Image.Image, frame: Image.Image, drawn_before: Image.Image, before: Image.Image, share: float
 ) -> Image.Image:
-    """A translated frame mixed with what the one before comes to when it moves along, where that is still in view.
-
-    Args:
-        drawn, frame: the frame translated, and as it was.
-        drawn_before, before: the one before it.
-        share: of what came before, 0 to 1.
-    """
-    flow, back = optical_flow(frame, before), optical_flow(before, frame)
-    moved = warped(np.asarray(drawn_before, np.float32), flow)
-    seen = warped(np.asarray(before, np.float32), flow)
-    # Where the flow is wrong, or the light has changed, the frames themselves differ after it.
-    alike = np.exp(-(((seen - np.asarray(frame, np.float32)) / 24) ** 2).mean(-1))
-    weight = (share * still_visible(flow, back) * alike)[..., None]
-    levels = np.asarray(drawn, np.float32) * (1 - weight) + moved * weight
+    """A translated frame mixed with what the one before comes to when it moves along, where that is still in view."""
+    motion = follow(frame, before)
+    if motion.cut:
+        return drawn
+    levels = steadied(np.asarray(drawn), motion.carried(np.asarray(drawn_before, np.float32)), motion.trust, share)
     return Image.fromarray(np.rint(levels.clip(0, 255)).astype(np.uint8))
