@@ -10,9 +10,10 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from apps._cli_help import help_text, overview
+from apps._cli_videos import taking_over
 from apps._cli_words import parse
 from apps._verbs import UsageError, Verb, verbs
 from creative import __version__
@@ -29,7 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if words[0] in {"-V", "--version", "version"}:
             print(f"creative {__version__}")
             return 0
-        verb, rest = _find([*words[1:], "--help"] if words[0] == "help" else words)
+        known = verbs()
+        verb, rest = _find([*words[1:], "--help"] if words[0] == "help" else words, known)
+        verb = taking_over(verb, rest, known)
         name += f" {verb.name}"
         if {"-h", "--help"} & set(rest):
             print(help_text(verb), end="")
@@ -50,9 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return report(error, name, words, status=2)
 
 
-def _find(words: list[str]) -> tuple[Verb, list[str]]:
+def _find(words: list[str], known: Mapping[str, Verb]) -> tuple[Verb, list[str]]:
     """The verb that the words begin with, one or two of them, and the words after it."""
-    known = verbs()
     for count in (2, 1):
         name = " ".join(words[:count])
         if len(words) >= count and name in known:

@@ -10,6 +10,7 @@ import shutil
 import sys
 import textwrap
 
+from apps._cli_videos import about_videos
 from apps._cli_words import call_class, fields_of, usage_of, word_for
 from apps._verbs import Verb, verbs
 from creative import __version__
@@ -19,7 +20,7 @@ def help_text(verb: Verb) -> str:
     """What ``creative VERB --help`` prints."""
     import tyro
 
-    about = verb.summary
+    about = verb.summary + about_videos(verb)
     if any(entry.file == "style" for _, entry in fields_of(verb)):
         from creative.weights import list_presets
 

@@ -418,3 +418,38 @@ def test_threads_wait_quietly() -> None:
     quiet = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=quiet, capture_output=True, text=True, check=True)
     assert done.stdout.endswith("\nPASSIVE\n")
+
+
+# Videos ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_video_goes_to_the_verb_that_takes_it(creative: Creative, tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue")]
+    frames[0].save(tmp_path / "moves.gif", save_all=True, append_images=frames[1:])
+    frames[0].save(tmp_path / "still.gif")
+    (tmp_path / "clip.MP4").write_bytes(b"film")
+    for words in (
+        ("clip.MP4", "red", "--flow", "0.25"),
+        ("--flow", "0.25", "clip.MP4", "red"),
+        ("--flow=0.25", "clip.MP4", "red", "--curve", "1", "2"),
+        ("-o", "clip.txt", "--json", "clip.MP4", "red", "--flow", "0.25"),
+        ("moves.gif", "red", "--flow", "0.25"),
+    ):
+        said = creative("tint", *words, "--again")
+        assert said.code == 0, said.err
+        texts = [path.read_text() for path in (*tmp_path.glob("out/*.txt"), *tmp_path.glob("*.txt"))]
+        assert f"{'moves.gif' if 'moves.gif' in words else 'clip.MP4'} in red, flow 0.25\n" in texts
+    for words in (("still.gif", "red"), ("still.gif", "red", "--curve", "1", "--mask", "clip.mp4")):
+        assert "flow" not in creative("tint", *words, "--flow", "0.5").out
+        assert "There is no flag --flow" in creative("tint", *words, "--flow", "0.5").err
+
+
+def test_what_is_wrong_with_a_video_is_told_with_its_own_verb(creative: Creative, tmp_path: Path) -> None:
+    said = creative("tint", "clip.mp4", "red")
+    assert (said.code, said.err) == (2, "creative tint film: There is no file clip.mp4.\n")
+    (tmp_path / "clip.mp4").write_bytes(b"film")
+    assert "did you mean --flow?" in creative("tint", "clip.mp4", "red", "--flo", "1").err
+    said = creative("tint", "clip.mp4", "red", "--strength", "1")
+    assert said.err.startswith("creative tint film: There is no flag --strength: ")
+    assert "goes to `creative tint film`" in " ".join(creative("tint", "--help").out.split())
+    assert creative("tint", "clip.mp4", "--help").out == creative("tint", "film", "--help").out

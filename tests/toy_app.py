@@ -17,7 +17,7 @@ from PIL import Image, ImageEnhance
 from apps._app import Action, App
 from creative.images import ImageError, open_image, open_mask
 from creative.progress import Step
-from creative.settings import Field, Inputs, MaskFile, PictureFile, Settings
+from creative.settings import Field, Inputs, MaskFile, PictureFile, Settings, VideoFile
 
 if TYPE_CHECKING:
     from creative.provenance import Provenance
@@ -82,8 +82,28 @@ def show_light(picture: Image.Image) -> str:
 
 TINT = Action(
     "tint", "Tint", "Shine a coloured light on pictures.", TintInputs, TintSettings, tint,
-    batch="photo", show=show_light,
+    batch="photo", show=show_light, videos="tint film",
 )  # fmt: skip
+
+
+class FilmInputs(Inputs):
+    """A film."""
+
+    video: VideoFile = Field(title="Video", description="Film to tint", positional=True)
+    colour: Literal["red", "green", "blue"] = Field(title="Colour", description="Colour of the light", positional=True)
+
+
+class FilmSettings(Settings):
+    """How to tint it."""
+
+    flow: float = Field(0.5, ge=0, le=1, title="Flow", description="From frame to frame")
+    curve: tuple[float, ...] = Field((), title="Curve", description="Levels to pass through", advanced=True)
+
+
+def film(inputs: FilmInputs, settings: FilmSettings, device: str) -> Generator[Step, None, str]:
+    """Name it."""
+    yield Step(0, 1)
+    return f"{inputs.video.name} in {inputs.colour}, flow {settings.flow}\n"
 
 
 class SayInputs(Inputs):
@@ -181,6 +201,7 @@ APP = App(
         TINT,
         Action("say", "Say", "Say something a few times.", SayInputs, SaySettings, say, output="text"),
         Action("tell", "Tell", "Tell it slowly.", SayInputs, TellSettings, tell, output="text", show=show_tale),
+        Action("tint film", "Film", "Tint a film.", FilmInputs, FilmSettings, film, output="text"),
         Action("grow tree", "Grow", "Grow a tree.", GrowInputs, GrowSettings, grow, output="folder", page=False),
     ),
 )
