@@ -14,7 +14,7 @@ from creative.settings import DiffuserName, Field, Inputs, MaskFile, PictureFile
 
 Sampler = Literal["auto", "dpm", "ddim"]
 Aspect = Literal["1:1", "4:3", "3:4", "3:2", "2:3", "16:9", "9:16"]
-Memory = Literal["auto", "whole", "offload", "sequential"]
+Memory = Literal["auto", "whole", "sliced", "offload", "sequential"]
 MAX_PROMPT = 5000
 """Characters of a prompt, at most; a pipeline's tokenizer cuts it much shorter."""
 
@@ -111,9 +111,9 @@ class DiffuseSettings(Settings):
         None, ge=1, le=1000, title="Steps",
         description="Times that noise is taken away; none: 20, or what the pipeline was made for",
     )  # fmt: skip
-    strength: float = Field(
-        0.5, ge=0, le=1, step=0.05, title="Strength",
-        description="Of restyling: 0 gives the photo back, 1 keeps nothing of it but, with a ControlNet, its edges",
+    strength: float | None = Field(
+        None, ge=0, le=1, step=0.05, title="Strength",
+        description="Of restyling: 0 gives the photo back, 1 keeps nothing of it; none: 0.5, or 1 where a mask is filled in",
     )  # fmt: skip
     guidance: float | None = Field(
         None, ge=0, le=30, title="Guidance",
@@ -146,5 +146,5 @@ class DiffuseSettings(Settings):
     )
     memory: Memory = Field(
         "auto", title="Memory", advanced=True,
-        description="Keep a pipeline whole on the GPU, or only the part at work (offload), or layer by layer",
+        description="Of a pipeline: whole; sliced in the large layers; offload: on the GPU only the part at work; sequential: layers",
     )  # fmt: skip
