@@ -109,6 +109,7 @@ class Action:
         examples: makes, in a folder, what a page offers to click: by title, the values of some inputs, or what makes
             them anew at each click.
         page: whether the action has a form on its app's page (training on a server may not).
+        typed: whether it is a verb of the command line; a page may have several forms for the parts of one verb.
         place: from inputs and settings, where a model or a folder goes when nobody says; None for ``out/`` and a name
             made of the inputs'.
         show: what there is to see of the engine's result beyond its picture or text: an HTML fragment, escaped, that
@@ -136,6 +137,7 @@ class Action:
     together: str | None = None
     examples: Callable[[Path], Mapping[str, Values | Callable[[], Values]]] | None = None
     page: bool = True
+    typed: bool = True
     place: Callable[[Any, Any], Path] | None = None
     show: Callable[[Any], str] | None = None
     table: Callable[[Any], str] | None = None

@@ -78,6 +78,10 @@ def build_widget(field: Description, *, batch: bool = False) -> Widget:
     if field.many:
         several = gr.Textbox(**texts, value=_listed(field.default), placeholder="Separated by commas")
         return _single(field, several, _unlisted(field.type), _listed)
+    if field.suggestions:
+        shown = [(spoken(word), word) for word in field.suggestions]
+        known = gr.Dropdown(shown, value=field.default, **texts, allow_custom_value=True)
+        return _single(field, known, lambda text: (text or None) if field.optional or field.required else text or "")
     lines = {"prompt": 3, "code": 5}.get(field.widget, 1)
     kind = "code" if field.widget == "code" else None
     box = gr.Textbox(**texts, value=_text(field.default), lines=lines, max_lines=max(lines, 12), elem_classes=kind)

@@ -93,7 +93,7 @@ def apps() -> list[App]:
 
 def verbs() -> dict[str, Verb]:
     """Every verb by its word or words."""
-    found = [_verb(app, action) for app in apps() for action in app.actions]
+    found = [_verb(app, action) for app in apps() for action in app.actions if action.typed]
     found.sort(key=lambda verb: " " in verb.name)  # training and measuring come last
     found += [
         Verb("demo", "More", "Try each app once, offline.", NoInputs, NoSettings, _demo),

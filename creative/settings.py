@@ -88,6 +88,7 @@ def Field(  # noqa: N802 (reads like pydantic's own Field, which it wraps)
     step: float | None = None,
     positional: bool = False,
     over: str | None = None,
+    suggestions: tuple[str, ...] = (),
     **constraints: Any,
 ) -> Any:
     """A pydantic field that a form and a command line can be made from.
@@ -101,10 +102,12 @@ def Field(  # noqa: N802 (reads like pydantic's own Field, which it wraps)
         step: the step of a slider.
         positional: given without a flag on the command line.
         over: of a field with the widget ``brush``, the field whose picture is painted over; None for a blank canvas.
+        suggestions: words that a form offers for a text that may be another one.
         constraints: pydantic's own (``ge``, ``le``, ``min_length``...).
     """
     extra: dict[str, Any] = {"advanced": advanced, "widget": widget, "step": step, "positional": positional}
     extra |= {"over": over} if over is not None else {}
+    extra |= {"suggestions": list(suggestions)} if suggestions else {}
     return pydantic.Field(default, title=title, description=description, json_schema_extra=extra, **constraints)
 
 
@@ -158,6 +161,7 @@ class Description:
     positional: bool
     over: str | None = None
     """Of a ``brush``, the field whose picture is painted over."""
+    suggestions: tuple[str, ...] = ()
 
 
 def describe(record: type[Record]) -> Iterator[Description]:
@@ -204,6 +208,7 @@ def _describe(name: str, field: FieldInfo) -> Description:
         widget=extra.get("widget", "auto"),
         positional=extra.get("positional", False),
         over=extra.get("over"),
+        suggestions=tuple(extra.get("suggestions", ())),
     )
 
 

@@ -19,7 +19,7 @@ from creative.progress import Step, run
 from creative.provenance import read_provenance
 from creative.settings import SettingsError
 
-SAY, TELL, GROW = APP.actions[1:]
+SAY, TELL, GROW = APP.actions[1:4]
 
 
 def inputs(photo: Path, **more: Any) -> TintInputs:

@@ -201,8 +201,8 @@ APP = App(
         TINT,
         Action("say", "Say", "Say something a few times.", SayInputs, SaySettings, say, output="text"),
         Action("tell", "Tell", "Tell it slowly.", SayInputs, TellSettings, tell, output="text", show=show_tale),
-        Action("tint film", "Film", "Tint a film.", FilmInputs, FilmSettings, film, output="text"),
         Action("grow tree", "Grow", "Grow a tree.", GrowInputs, GrowSettings, grow, output="folder", page=False),
+        Action("tint film", "Film", "Tint a film.", FilmInputs, FilmSettings, film, output="text"),
     ),
 )
 
