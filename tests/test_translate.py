@@ -344,10 +344,13 @@ def test_onnx_runtime_draws_the_same(tmp_path: Path) -> None:
     exported = run(export_onnx(tmp_path / "toy.onnx", model=path))
     session = runtime.InferenceSession(str(exported))
     generator = load_translator(path).generator
-    for height, width in ((64, 80), (36, 100)):
+    for height, width in ((64, 80), (36, 100), (37, 99), (9, 8)):
         picture = torch.rand(1, 3, height, width, generator=random_generator(height))
         (found,) = session.run(None, {"picture": picture.numpy()})
-        np.testing.assert_allclose(found, generator.translate(picture).numpy(), atol=2e-4)
+        whole = torch.nn.functional.pad(picture, (0, -width % 4, 0, -height % 4), mode="reflect")
+        np.testing.assert_allclose(found, generator.translate(whole)[..., :height, :width].numpy(), atol=2e-4)
+    assert [one.name for one in (*session.get_inputs(), *session.get_outputs())] == ["picture", "translation"]
+    assert session.get_inputs()[0].shape == session.get_outputs()[0].shape == [1, 3, "height", "width"]
     props = {entry.key: entry.value for entry in onnx.load(exported).metadata_props}
     assert (props["from"], props["to"]) == ("photo", "monet")
 

@@ -17,11 +17,12 @@ import warnings
 from collections.abc import Generator as Engine
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from creative.blocks.gan import GANError, Generator
+from creative.blocks.gan import GANError, Generator, UNetGenerator
 from creative.engines.cyclegan.translating import Translator, load_translator
 from creative.files import check_writable, explain, replacing
 from creative.options.translate import BUNDLED_TRANSLATOR, ExportOnnxSettings
@@ -40,7 +41,8 @@ def export_onnx(
 ) -> Engine[Step, None, Path]:
     """Write one direction of a model as an ONNX file: ``picture`` -> ``translation``, (1, 3, H, W) in [0, 1] both.
 
-    Height and width are free, in multiples of 4. What the model is, is in the file's metadata.
+    Height and width are free: what the network needs is mirrored on and cut off in the file. What the model is, is in
+    the file's metadata.
 
     Args:
         path: of the file.
@@ -77,20 +79,23 @@ def _export(path: Path, translator: Translator, settings: ExportOnnxSettings) ->
 def _encoded(translator: Translator, settings: ExportOnnxSettings) -> bytes:
     import onnx
 
+    generator = translator.generator
+    unit = 2**generator.config.depth if isinstance(generator, UNetGenerator) else 4
     rows, columns = torch.export.Dim("rows", min=2), torch.export.Dim("columns", min=2)
-    picture = torch.rand(1, 3, _SIDE, _SIDE + 16)
+    picture = torch.rand(1, 3, max(_SIDE, 2 * unit), max(_SIDE, 2 * unit) + unit)
     with _quiet():
         program = torch.onnx.export(
-            _InUnitRange(translator.generator),
+            _InUnitRange(generator),
             (picture,),
             dynamo=True,
             opset_version=OPSET,
             input_names=["picture"],
             output_names=["translation"],
-            dynamic_shapes={"picture": {2: 4 * rows, 3: 4 * columns}},
+            dynamic_shapes={"picture": {2: unit * rows, 3: unit * columns}},
         )
     assert program is not None
     proto = program.model_proto
+    _take_any_size(proto.graph, unit)
     made = translator.describe("export-onnx", settings)
     onnx.helper.set_model_props(
         proto,
@@ -98,11 +103,47 @@ def _encoded(translator: Translator, settings: ExportOnnxSettings) -> bytes:
             "creative": made.to_json(),
             "from": translator.domains[0],
             "to": translator.domains[1],
-            "input": json.dumps({"picture": "(1, 3, H, W) RGB in [0, 1], H and W multiples of 4"}),
+            "input": json.dumps({"picture": f"(1, 3, H, W) RGB in [0, 1], H and W at least {generator.min_size}"}),
         },
     )
     onnx.checker.check_model(proto)
     return bytes(proto.SerializeToString())
+
+
+def _take_any_size(graph: Any, unit: int) -> None:
+    """Let a graph that takes multiples of ``unit`` take any size: mirror the right and lower rims on, and cut them off.
+
+    Differs from the network in PyTorch, whose maps end in part of a pixel there: what is near the rims comes out otherwise.
+    """
+    import onnx
+
+    for node in graph.node:
+        node.input[:] = ["whole" if name == "picture" else name for name in node.input]
+        node.output[:] = ["drawn" if name == "translation" else name for name in node.output]
+    around = onnx.parser.parse_graph(
+        f"""around (float[1,3,height,width] picture, float[1,3,h,w] drawn) => (float[1,3,height,width] translation)
+        <int64[4] around_units = {{1, 1, {unit}, {unit}}}, int64[4] around_none = {{0, 0, 0, 0}},
+         int64[2] around_corner = {{0, 0}}, int64[2] around_sides = {{2, 3}}>
+        {{
+            around_size = Shape (picture)
+            around_less = Neg (around_size)
+            around_lacking = Mod (around_less, around_units)
+            around_pads = Concat <axis = 0> (around_none, around_lacking)
+            whole = Pad <mode = "reflect"> (picture, around_pads)
+            around_seen = Shape <start = 2> (picture)
+            translation = Slice (drawn, around_corner, around_seen, around_sides)
+        }}"""
+    )
+    nodes = [*around.node[:5], *graph.node, *around.node[5:]]
+    for into, values in (
+        (graph.node, nodes),
+        (graph.initializer, [*graph.initializer, *around.initializer]),
+        (graph.input, around.input[:1]),
+        (graph.output, around.output),
+    ):
+        kept = [type(value).FromString(value.SerializeToString()) for value in values]
+        del into[:]
+        into.extend(kept)
 
 
 class _InUnitRange(nn.Module):
