@@ -35,10 +35,10 @@ class InstanceNorm2d(nn.InstanceNorm2d):
     def _normalised(self, maps: Tensor, repeats: int) -> Tensor:
         """The statistics of a sample are those of a batch of one; several samples are one with more channels."""
         weight, bias = (None if part is None else part.repeat(repeats) for part in (self.weight, self.bias))
-        return _Normalise.apply(maps, weight, bias, self.eps)
+        return Normalise.apply(maps, weight, bias, self.eps)
 
 
-class _Normalise(torch.autograd.Function):
+class Normalise(torch.autograd.Function):
     """(1, C, H, W) -> the same, each channel with mean 0 and variance 1, times its weight, plus its bias."""
 
     @staticmethod
