@@ -113,7 +113,7 @@ def _encoded(translator: Translator, settings: ExportOnnxSettings) -> bytes:
 def _take_any_size(graph: Any, unit: int) -> None:
     """Let a graph that takes multiples of ``unit`` take any size: mirror the right and lower rims on, and cut them off.
 
-    Differs from the network in PyTorch, whose maps end in part of a pixel there: what is near the rims comes out otherwise.
+    Differs from the network in PyTorch, whose maps end in part of a pixel there; rims come out otherwise.
     """
     import onnx
 
