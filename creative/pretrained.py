@@ -29,14 +29,16 @@ SUGGESTED = {
     "microsoft/git-base-coco": "Everyday photos: GIT",
 }
 """Captioners that come as safetensors, by their names on huggingface.co."""
-_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?")
+REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?")
+"""What a model on huggingface.co is called, with a revision after an ``@`` if need be."""
 _WEIGHTS = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
-_TIMEOUT = 10.0  # seconds for the hub to answer
+TIMEOUT = 10.0
+"""Seconds for the hub to answer."""
 
 
 class PretrainedError(ValueError):
-    """A pretrained captioner cannot be had or read. The message is one sentence for a person."""
+    """A pretrained model cannot be had or read. The message is one sentence for a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def is_pretrained(name: str | os.PathLike[str]) -> bool:
         return path.name.startswith("model") and (path.parent / "config.json").is_file()
     if path.is_dir():
         return not (path / "best.safetensors").is_file()
-    return path.suffix != ".safetensors" and _REPOSITORY.fullmatch(os.fspath(name)) is not None
+    return path.suffix != ".safetensors" and REPOSITORY.fullmatch(os.fspath(name)) is not None
 
 
 def find_pretrained(name: str | os.PathLike[str]) -> Place:
@@ -89,7 +91,7 @@ def find_pretrained(name: str | os.PathLike[str]) -> Place:
         folder = path if path.is_dir() else path.parent
         check_folder(folder)
         return Place(os.fspath(name), folder)
-    if not _REPOSITORY.fullmatch(os.fspath(name)):
+    if not REPOSITORY.fullmatch(os.fspath(name)):
         raise PretrainedError(f"There is no folder {shown(path)}, nor can a model on huggingface.co be called that.")
     repository, _, revision = os.fspath(name).partition("@")
     place = Place(os.fspath(name), None, repository, revision or None)
@@ -152,11 +154,11 @@ def fetch_pretrained(place: Place) -> Generator[Step, None, Path]:
     Raises:
         PretrainedError: there is no such model, no connection, or nothing in it that can be read.
     """
-    with _told(place):
+    with hub_told(place):
         from huggingface_hub import hf_hub_download, model_info
 
         yield Step(0)
-        info = model_info(place.repository, revision=place.revision, timeout=_TIMEOUT, files_metadata=True)
+        info = model_info(place.repository, revision=place.revision, timeout=TIMEOUT, files_metadata=True)
         files = {one.rfilename: one.size or 0 for one in info.siblings or [] if _is_wanted(one.rfilename)}
         if not any(name.endswith(".safetensors") for name in files):
             raise PretrainedError(_no_safetensors(place.name))
@@ -199,7 +201,7 @@ def _no_safetensors(told: str) -> str:
 
 
 @contextlib.contextmanager
-def _told(place: Place) -> Iterator[None]:
+def hub_told(place: Place) -> Iterator[None]:
     """What the hub says, in one sentence."""
     from huggingface_hub import errors
 

@@ -113,7 +113,7 @@ class DiffuseSettings(Settings):
     )  # fmt: skip
     strength: float | None = Field(
         None, ge=0, le=1, step=0.05, title="Strength",
-        description="Of restyling: 0 gives the photo back, 1 keeps nothing of it; none: 0.5, or 1 where a mask is filled in",
+        description="0 gives the photo back, 1 keeps nothing of it; none: 0.5, or 1 where a mask is filled in",
     )  # fmt: skip
     guidance: float | None = Field(
         None, ge=0, le=30, title="Guidance",
@@ -146,5 +146,5 @@ class DiffuseSettings(Settings):
     )
     memory: Memory = Field(
         "auto", title="Memory", advanced=True,
-        description="Of a pipeline: whole; sliced in the large layers; offload: on the GPU only the part at work; sequential: layers",
+        description="Of a pipeline: whole; sliced; on a GPU only the part at work (offload) or layer by layer",
     )  # fmt: skip
