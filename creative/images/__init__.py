@@ -9,6 +9,7 @@ metadata. A picture that carries ``info["provenance"]`` takes it along into the 
 """
 
 from creative.images.colours import LUMA, colour_statistics, lightness, recoloured, with_lightness
+from creative.images.masks import fitting_mask
 from creative.images.opening import (
     MAX_BYTES,
     MAX_PIXELS,
@@ -23,6 +24,7 @@ from creative.images.opening import (
 )
 from creative.images.pixels import fit, resize, to_image, to_tensor
 from creative.images.saving import MAX_NOTE, SAVED_AS, Note, check_output, encoded, read_note, save_image
+from creative.images.sheets import contact_sheet
 from creative.images.tiling import Tile, core_of, tiles
 
 __all__ = [
@@ -38,9 +40,11 @@ __all__ = [
     "Tile",
     "check_output",
     "colour_statistics",
+    "contact_sheet",
     "core_of",
     "encoded",
     "fit",
+    "fitting_mask",
     "lightness",
     "open_image",
     "open_mask",

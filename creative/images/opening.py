@@ -138,8 +138,22 @@ def _read(source: str | os.PathLike[str] | bytes | BinaryIO, max_bytes: int) -> 
     if not data:
         raise ImageError(f"{label} is empty.")
     if len(data) > max_bytes:
-        raise ImageError(f"{label} is too large: a picture's file may have {max_bytes / 1e6:,.0f} MB at most.")
+        raise _too_large(label, max_bytes)
     return data, name
+
+
+def check_bytes(path: Path, max_bytes: int = MAX_BYTES) -> None:
+    """Find out without reading it whether a picture's file is small enough to be opened.
+
+    Raises:
+        ImageError: it is too large.
+    """
+    if path.is_file() and path.stat().st_size > max_bytes:
+        raise _too_large(shown(Path(path.name)), max_bytes)
+
+
+def _too_large(label: str, max_bytes: int) -> ImageError:
+    return ImageError(f"{label} is too large: a picture's file may have {max_bytes / 1e6:,.0f} MB at most.")
 
 
 def _read_file(path: Path, max_bytes: int) -> bytes:
