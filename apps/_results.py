@@ -103,12 +103,17 @@ def _file(path: Path, kind: str) -> Path:
 
 
 def check(action: Action, inputs: Inputs) -> None:
-    """Whether one job can be made of the inputs.
+    """Whether one job can be made of the inputs, before anything is loaded for it.
 
     Raises:
-        ValueError: a file is missing, or there are several where one job takes one.
+        ValueError: a file is missing or too large, or there are several where one job takes one.
     """
+    from creative.images.opening import check_bytes
+
     found = files(inputs)
+    pictures = [name for name in found if _kind(inputs, name) in {"picture", "mask", "style"} and name != action.together]
+    for path in (path for name in pictures for path in found[name]):
+        check_bytes(path)
     if action.batch is not None and len(found.get(action.batch, ())) > 1:
         raise SettingsError(f"One job takes one {action.batch}; give several to separate jobs.")
 

@@ -217,11 +217,11 @@ def _one(
     action: Action, inputs: Inputs, settings: Settings, options: Any, screen: Screen, title: str
 ) -> dict[str, Any]:
     """One job: done, or found done; what there is to report."""
+    results.check(action, inputs)
     if action.output in {"image", "text", "video"}:
         place = results.Place.of(action, inputs, settings, options.out)
-        key = results.job_key(action, inputs, settings)
-        anew = options.again or results.has_folders(inputs)
-        if not anew and (there := place.done_already(key, inputs)) is not None:
+        anew = options.again or results.has_folders(inputs) or not place.path.exists()
+        if not anew and (there := place.done_already(results.job_key(action, inputs, settings), inputs)) is not None:
             screen.say(f"{there} is there already, made by this very job (--again makes it anew).")
             if not options.json_report:
                 if action.output == "text" and not results.is_page(there) and not results.is_table(there):

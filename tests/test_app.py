@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 import threading
 from collections.abc import Generator
@@ -15,6 +16,7 @@ from toy_app import APP, TINT, TintInputs, TintSettings
 
 from apps import _results as results
 from apps._app import Action, Saved, perform
+from creative.images import ImageError
 from creative.progress import Step, run
 from creative.provenance import read_provenance
 from creative.settings import SettingsError
@@ -200,6 +202,31 @@ def test_a_stopped_result_is_not_done(photo_file: Path, tmp_path: Path) -> None:
     assert results.Place(out, fixed=True).done_already(
         results.job_key(TINT, inputs(photo_file), TintSettings()), inputs(photo_file)
     ) is None  # fmt: skip
+
+
+def test_a_file_too_large_is_refused_unread(
+    photo_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from apps._terminal import run_action
+    from apps._verbs import Options
+
+    def nobody(path: Path) -> str:
+        raise AssertionError(f"{path} was read to its end")
+
+    monkeypatch.setattr(results, "file_sha256", nobody)
+    huge = tmp_path / "huge.png"
+    with huge.open("wb") as file:
+        file.truncate(3_000_000_000)  # a file with a hole takes no room
+    started = dataclasses.replace(TINT, start=nobody)
+    with pytest.raises(ImageError, match=r"huge\.png is too large: a picture's file may have 200 MB at most\."):
+        run_action(started, inputs(huge), TintSettings(), Options(out=str(tmp_path / "out")))
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    photo_file.replace(folder / "a.png")
+    huge.replace(folder / "huge.png")
+    monkeypatch.undo()
+    assert run_action(TINT, inputs(folder), TintSettings(), Options(out=str(tmp_path / "out"))) == 1
+    assert capsys.readouterr().err.endswith("2 files: 1 done, 1 failed.\n")
 
 
 def test_other_weights_make_another_result(photo_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
