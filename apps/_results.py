@@ -111,7 +111,8 @@ def check(action: Action, inputs: Inputs) -> None:
     from creative.images.opening import check_bytes
 
     found = files(inputs)
-    pictures = [name for name in found if _kind(inputs, name) in {"picture", "mask", "style"} and name != action.together]
+    kinds = {"picture", "mask", "style"}
+    pictures = [name for name in found if _kind(inputs, name) in kinds and name != action.together]
     for path in (path for name in pictures for path in found[name]):
         check_bytes(path)
     if action.batch is not None and len(found.get(action.batch, ())) > 1:
