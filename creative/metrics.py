@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from creative.models.features import Features
 
 
+JUDGED: Mapping[str, tuple[str, ...]] = {
+    "bundled": ("relu2_1", "relu3_1", "relu4_1", "relu5_1"),
+    "squeezenet1_0": ("relu1", "fire3", "fire5", "fire7"),
+}
+"""By network: the layers whose means and deviations describe a picture."""
+
+
 @dataclass(frozen=True, slots=True)
 class StyleQuality:
     """How a painted photo compares with the photo and the painting.
@@ -117,6 +124,48 @@ def _check_sets(one: Tensor, other: Tensor) -> None:
         raise ValueError(f"Two sets of features are (N, D) and (M, D), not {shapes}.")
     if min(len(one), len(other)) < 2:
         raise ValueError(f"Each set needs at least 2 rows, but there are {len(one)} and {len(other)}.")
+
+
+@dataclass(frozen=True)
+class Ruler:
+    """Measures sets of pictures in units of how much two kinds vary.
+
+    Attributes:
+        network: what looks.
+        mean, deviation: of the two kinds' descriptions, (D,).
+    """
+
+    network: str
+    mean: Tensor
+    deviation: Tensor
+
+    @classmethod
+    def between(cls, network: str, one: Tensor, other: Tensor) -> Ruler:
+        """From the descriptions of pictures of both kinds, (N, D) and (M, D)."""
+        both = torch.cat([one, other])
+        deviation = both.std(0)
+        # What hardly varies in these pictures would blow up every difference in others.
+        return cls(network, both.mean(0), deviation.clamp(min=0.05 * float(deviation.mean()) + 1e-6))
+
+    def kernel(self, one: Tensor, other: Tensor) -> float:
+        """The kernel distance (Bińkowski et al., 2018, arXiv:1801.01401) of two sets of descriptions."""
+        return kernel_distance((one - self.mean) / self.deviation, (other - self.mean) / self.deviation)
+
+    def frechet(self, one: Tensor, other: Tensor) -> float:
+        """The Fréchet distance (Heusel et al., 2017, arXiv:1706.08500), too large for small sets; per dimension."""
+        scaled = ((values - self.mean) / self.deviation for values in (one, other))
+        return frechet_distance(*scaled) / len(self.mean)
+
+
+@torch.no_grad()
+def describe_pictures(features: Features, pictures: Tensor) -> Tensor:
+    """Means and deviations over each picture of all layers' channels: (B, 3, H, W) in [0, 1] -> (B, D)."""
+    rows = []
+    for part in pictures.split(8):
+        maps = features(part)
+        found = [torch.cat([map_.float().mean((2, 3)), map_.float().std((2, 3))], 1) for map_ in maps.values()]
+        rows.append(torch.cat(found, 1))
+    return torch.cat(rows)
 
 
 def wilson_interval(hits: int, tries: int) -> tuple[float, float]:

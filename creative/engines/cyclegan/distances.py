@@ -7,7 +7,6 @@ FID of the literature, which is defined on Inception v3.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -15,58 +14,23 @@ from torch import Tensor
 
 from creative.images import lightness
 from creative.losses import content_loss
-from creative.metrics import frechet_distance, kernel_distance
+from creative.metrics import JUDGED, Ruler
+from creative.metrics import describe_pictures as describe
 from creative.models.features import Features
 
-JUDGED: Mapping[str, tuple[str, ...]] = {
-    "bundled": ("relu2_1", "relu3_1", "relu4_1", "relu5_1"),
-    "squeezenet1_0": ("relu1", "fire3", "fire5", "fire7"),
-}
-"""By network: the layers whose means and deviations describe a picture."""
+__all__ = [
+    "CONTENT",
+    "JUDGED",
+    "Ruler",
+    "checkerboard",
+    "content_distance",
+    "describe",
+    "grain",
+    "matched_colours",
+]
+
 CONTENT: Mapping[str, str] = {"bundled": "relu4_1", "squeezenet1_0": "fire5"}
 """By network: the layer whose map tells what is to be seen."""
-
-
-@dataclass(frozen=True)
-class Ruler:
-    """Measures sets of pictures in units of how much two kinds vary.
-
-    Attributes:
-        network: what looks.
-        mean, deviation: of the two kinds' descriptions, (D,).
-    """
-
-    network: str
-    mean: Tensor
-    deviation: Tensor
-
-    @classmethod
-    def between(cls, network: str, one: Tensor, other: Tensor) -> Ruler:
-        """From the descriptions of pictures of both kinds, (N, D) and (M, D)."""
-        both = torch.cat([one, other])
-        deviation = both.std(0)
-        # What hardly varies in these pictures would blow up every difference in others.
-        return cls(network, both.mean(0), deviation.clamp(min=0.05 * float(deviation.mean()) + 1e-6))
-
-    def kernel(self, one: Tensor, other: Tensor) -> float:
-        """The kernel distance (Bińkowski et al., 2018, arXiv:1801.01401) of two sets of descriptions."""
-        return kernel_distance((one - self.mean) / self.deviation, (other - self.mean) / self.deviation)
-
-    def frechet(self, one: Tensor, other: Tensor) -> float:
-        """The Fréchet distance (Heusel et al., 2017, arXiv:1706.08500), too large for small sets; per dimension."""
-        scaled = ((values - self.mean) / self.deviation for values in (one, other))
-        return frechet_distance(*scaled) / len(self.mean)
-
-
-@torch.no_grad()
-def describe(features: Features, pictures: Tensor) -> Tensor:
-    """Means and deviations over each picture of all layers' channels: (B, 3, H, W) in [0, 1] -> (B, D)."""
-    rows = []
-    for part in pictures.split(8):
-        maps = features(part)
-        found = [torch.cat([map_.float().mean((2, 3)), map_.float().std((2, 3))], 1) for map_ in maps.values()]
-        rows.append(torch.cat(found, 1))
-    return torch.cat(rows)
 
 
 @torch.no_grad()
