@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from apps._app import Action, App
+from apps._painting import paint, styles_of
 from apps._samples import photos_to_try
 from creative.options.style_transfer import (
     PresetInputs,
@@ -19,46 +20,14 @@ from creative.options.style_transfer import (
 from creative.progress import Step
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from creative.style_presets import Preset
-
-
-def _styles(inputs: StylizeInputs | TextureInputs) -> list[Image | Preset]:
-    from creative.images import open_image
-    from creative.style_presets import load_preset
-
-    loaded: list[Image | Preset] = []
-    for name in (inputs.style, *inputs.more_styles):
-        path = Path(name)
-        if path.is_file():
-            loaded.append(load_preset(path) if path.suffix == ".safetensors" else open_image(path))
-        else:
-            loaded.append(load_preset(name))
-    return loaded
-
-
-def _paint(inputs: StylizeInputs, settings: StylizeSettings, device: str) -> Generator[Step, None, Any]:
-    from creative.engines.style_transfer import stylize
-    from creative.images import open_image, open_mask
-
-    return stylize(
-        open_image(inputs.photo[0]),
-        _styles(inputs),
-        settings,
-        mask=open_mask(inputs.mask) if inputs.mask else None,
-        style_masks=[open_mask(mask) for mask in inputs.style_masks] or None,
-        start=open_image(inputs.start) if inputs.start else None,
-        weights=inputs.network_weights,
-        device=device,
-    )
 
 
 def _make_texture(inputs: TextureInputs, settings: TextureSettings, device: str) -> Generator[Step, None, Any]:
     from creative.engines.style_transfer import stylize
 
     chosen = StylizeSettings(**settings.model_dump())
-    return stylize(None, _styles(inputs), chosen, weights=inputs.network_weights, device=device)
+    return stylize(None, styles_of(inputs), chosen, weights=inputs.network_weights, device=device)
 
 
 def _keep_style(inputs: PresetInputs, settings: PresetSettings, device: str, out: Path) -> Generator[Step, None, Path]:
@@ -95,7 +64,7 @@ APP = App(
             summary="Paint a photo in the style of a painting.",
             inputs=StylizeInputs,
             settings=StylizeSettings,
-            start=_paint,
+            start=paint,
             batch="photo",
             examples=photos_to_try,
         ),

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 import pydantic
 
-from creative.settings import Field, Inputs, MaskFile, PictureFile, Settings, StyleName, WeightsFile
+from creative.settings import Field, Inputs, MaskFile, PainterName, PictureFile, Settings, StyleName, WeightsFile
 
 Network = Literal[
     "bundled",
@@ -47,6 +47,12 @@ class StylizeInputs(Inputs):
         None,
         title="Starting picture",
         description="Picture that painting begins with, of the photo's shape; none: as start from says",
+        advanced=True,
+    )
+    painter: PainterName | None = Field(
+        None,
+        title="Painter",
+        description="Who paints instantly: a network by name or file; none: the style's own, or one for any style",
         advanced=True,
     )
     network_weights: WeightsFile | None = Field(

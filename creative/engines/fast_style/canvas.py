@@ -16,13 +16,11 @@ from torch import Tensor
 from creative.device import autocast
 from creative.engines.fast_style.painter import Painter
 from creative.images import Tile, tiles
-from creative.models.style_net import StyleNetConfig
 
 WHOLE = 2_500_000
 """Pixels up to which a picture is painted whole, and on which a larger one is measured; 1920 × 1080 are 2.1 million."""
 TILE = 1024
 """Side in pixels of a tile's core."""
-STRIDE = 8
 
 
 class Canvas:
@@ -36,17 +34,18 @@ class Canvas:
 
     def __init__(self, painter: Painter, tile: int | None = None, precision: torch.dtype | None = None) -> None:
         self.painter, self.tile, self.precision = painter, tile, precision
-        self.halo = reach(painter.network.config)
 
     def side(self, height: int, width: int) -> int:
         """The side of the tiles of a picture; 0 where it is painted whole."""
         tile = self.tile if self.tile is not None else TILE if height * width > WHOLE else 0
-        tile = -(-tile // STRIDE) * STRIDE
+        multiple = self.painter.network.multiple
+        tile = -(-tile // multiple) * multiple
         return tile if 0 < tile < max(height, width) else 0
 
     def cut(self, height: int, width: int) -> list[Tile]:
         """The tiles of a picture; a single one is the whole of it."""
-        return tiles(height, width, self.side(height, width), self.halo, multiple=STRIDE)
+        network = self.painter.network
+        return tiles(height, width, self.side(height, width), network.halo, multiple=network.multiple)
 
     def paint(self, picture: Tensor, codes: Tensor, masks: Tensor | None = None) -> Generator[Tensor, None, Tensor]:
         """(1, 3, H, W) in [0, 1] -> the same, painted; yields what there is of it after each tile.
@@ -73,15 +72,6 @@ class Canvas:
             painted[(..., *tile.core)] = part[(..., *tile.inner)]
             yield painted
         return painted
-
-
-def reach(config: StyleNetConfig) -> int:
-    """How far a pixel of the input can change the output, in pixels, as a multiple of the stride."""
-    middle, deep = config.blocks
-    # Down: 3 × 3 at a half, a half and a quarter of the size. Up: after each doubling 3 × 3, and two at the full size.
-    convolutions = 2 + 2 + 4 + 2 * 8 * deep + 4 + 2 * 4 * middle + 2 + 1 + 1
-    resizing = 2 + 4 + 8 + 8 + 4 + 2
-    return -(-(convolutions + resizing) // STRIDE) * STRIDE
 
 
 def sample(picture: Tensor, most: int) -> Tensor:

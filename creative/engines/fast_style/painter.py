@@ -26,8 +26,8 @@ from creative.trained import find_trained, list_trained
 
 LEAST = 16
 """Pixels a side that a network needs; smaller pictures are continued."""
-LONGEST = 1024
-"""Pixels of the longest side at which a painting is looked at, at most; presets hold none larger."""
+SEEN = (160, 640)
+"""Between which longest sides, in pixels, networks learned to see paintings."""
 
 
 class PainterError(ValueError):
@@ -85,6 +85,7 @@ class Painter:
         if self.network.code is not None:
             return self.network.code
         self.check(style)
+        longest = min(max(longest, SEEN[0]), SEEN[1])
         if isinstance(style, Preset):
             seen = {
                 layer: Moments(*(part.to(self.device) for part in (values.count, values.first, values.second)))
@@ -92,7 +93,7 @@ class Painter:
             }
         else:
             least = self.features.min_size * max(style.size) / min(style.size)
-            side = round(min(max(min(longest, LONGEST), least), max(style.size)))
+            side = round(min(max(longest, least), max(style.size)))
             picture = to_tensor(resize(style, fit(style.size, side)), self.device)
             if like is not None:
                 picture = recoloured(picture, *colour_statistics(like))

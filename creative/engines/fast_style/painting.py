@@ -132,8 +132,8 @@ def _paint(job: Job) -> Generator[Step, None, Image.Image]:
 
 
 def code_scale(strength: float) -> float:
-    """What a code is multiplied by: 0 at a strength of 0, 1, as in training, at one half, and 2 at 1."""
-    return 2 * strength
+    """What a code is multiplied by: from 0, the photo, over 1 at one half to 1.5, the most that networks learned."""
+    return 2 * strength if strength <= 0.5 else 0.5 + strength
 
 
 def _codes(job: Job, picture: Tensor) -> Tensor:

@@ -1,0 +1,121 @@
+"""How the painting actions begin: what their inputs name is loaded, and handed to the engine that was asked for."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from creative.options.fast_style import InstantSettings
+from creative.options.style_transfer import StylizeInputs, StylizeSettings, TextureInputs
+from creative.progress import Step, run
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from creative.style_presets import Preset
+
+
+def styles_of(inputs: StylizeInputs | TextureInputs) -> list[Image | Preset]:
+    """The paintings and presets that an action is given."""
+    from creative.images import open_image
+    from creative.style_presets import load_preset
+
+    loaded: list[Image | Preset] = []
+    for name in (inputs.style, *inputs.more_styles):
+        path = Path(name)
+        if path.is_file():
+            loaded.append(load_preset(path) if path.suffix == ".safetensors" else open_image(path))
+        else:
+            loaded.append(load_preset(name))
+    return loaded
+
+
+def paint(inputs: StylizeInputs, settings: StylizeSettings, device: str) -> Generator[Step, None, Any]:
+    """Paint a photo: at once where ``instant`` says so, else by optimisation, which begins as ``init`` says.
+
+    Before the first iteration there is something to look at: what one pass of a painter makes of it.
+    """
+    from creative.engines.style_transfer import stylize
+    from creative.images import fit, open_image, open_mask, resize
+
+    photo, styles = open_image(inputs.photo[0]), styles_of(inputs)
+    masks: dict[str, Any] = {
+        "mask": open_mask(inputs.mask) if inputs.mask else None,
+        "style_masks": [open_mask(mask) for mask in inputs.style_masks] or None,
+    }
+    if settings.instant:
+        _check_instant(inputs)
+        return _at_once(inputs, photo, styles, settings, masks, device)
+    start = open_image(inputs.start) if inputs.start else None
+    begins_at_once = settings.init == "instant" and start is None
+    if begins_at_once:  # painted before the first iteration, on what is checked now
+        start = resize(photo, fit(photo.size, settings.size))
+    engine = stylize(photo, styles, settings, **masks, start=start, weights=inputs.network_weights, device=device)
+    if begins_at_once:
+        assert start is not None
+        return _from(_at_once(inputs, photo, styles, settings, masks, device), start, engine)
+    return _shown_first(lambda: run(_at_once(inputs, photo, styles, settings, masks, device)), engine)
+
+
+def _at_once(
+    inputs: StylizeInputs,
+    photo: Image,
+    styles: list[Image | Preset],
+    settings: StylizeSettings,
+    masks: dict[str, Any],
+    device: str,
+) -> Generator[Step, None, Image]:
+    from creative.engines import fast_style
+
+    quick = InstantSettings.of(settings)
+    if not settings.instant:  # the tiles and the precision that were asked for are the optimisation's
+        quick = quick.changed(tile=None, precision="auto")
+    return fast_style.paint(photo, styles, quick, painter=inputs.painter, **masks, device=device)
+
+
+def _check_instant(inputs: StylizeInputs) -> None:
+    """What only an optimisation can do with an input is said, not left out."""
+    for name in ("start", "network_weights"):
+        if getattr(inputs, name) is not None:
+            raise ValueError(f"Instant painting is one pass, in which {name} means nothing: leave out {name}.")
+
+
+def _from(
+    quick: Generator[Step, None, Image], start: Image, engine: Generator[Step, None, Any]
+) -> Generator[Step, None, Any]:
+    """The optimisation, from what one pass makes of the photo."""
+    with contextlib.closing(engine):
+        yield next(engine)  # what there is to be told comes first, and nothing slow before it
+        painted = run(quick)
+        start.paste(painted)
+        start.info["provenance"] = painted.info["provenance"]
+        return (yield from _shown_first(painted.copy, engine))
+
+
+def _shown_first(preview: Any, engine: Generator[Step, None, Any]) -> Generator[Step, None, Any]:
+    """The job with another preview at its first finished step: whoever does not look pays nothing for it."""
+    with contextlib.closing(engine):
+        try:
+            while True:
+                step = next(engine)
+                if step.done and step.preview is not None:
+                    yield replace(step, preview=_or(preview, step.preview))
+                    return (yield from engine)
+                yield step
+        except StopIteration as end:
+            return end.value
+
+
+def _or(first: Any, second: Any) -> Any:
+    """The first preview, or the second where the first cannot be made."""
+
+    def preview() -> Any:
+        try:
+            return first()
+        except ValueError:  # no painter is here, or none that knows this preset
+            return second()
+
+    return preview
