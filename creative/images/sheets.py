@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import torch
 from PIL import Image
-from torch import Tensor
 
 from creative.images.pixels import to_image
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MARGIN = 4
 """Pixels between the pictures."""
@@ -20,6 +22,8 @@ def contact_sheet(rows: Sequence[Tensor]) -> Image.Image:
     Args:
         rows: (B, 3, H, W) each, in [0, 1], all of the same H and W; shorter rows leave room at their end.
     """
+    import torch
+
     height, width = rows[0].shape[-2:]
     columns = max(map(len, rows))
     across = columns * (width + MARGIN) - MARGIN
