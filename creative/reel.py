@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from creative.files import explain, replacing
 from creative.provenance import Provenance, write_sidecar
 from creative.video import VideoError, check_video_output, save_video
 
-_JOB, _FRAME = "job.json", "frame_{:06d}.png"
+_JOB, _FRAME, _SOURCE = "job.json", "frame_{:06d}.png", "source_{:06d}.png"
 
 
 class Reel:
@@ -43,7 +43,7 @@ class Reel:
             note = self.folder / _JOB
             told = self.job.to_json()
             if not note.is_file() or note.read_text(encoding="ascii", errors="replace") != told:
-                for old in self.folder.glob("frame_*.png"):
+                for old in (*self.folder.glob("frame_*.png"), *self.folder.glob("source_*.png")):
                     old.unlink()
                 with replacing(note) as beside:
                     beside.write_text(told, encoding="ascii")
@@ -55,26 +55,44 @@ class Reel:
 
     def add(self, image: Image.Image) -> None:
         """Keep the next frame."""
-        path = self._frame(self.count)
-        try:
-            with replacing(path) as beside:
-                image.save(beside, format="PNG", compress_level=1)
-        except OSError as error:
-            raise VideoError(explain(error, path)) from error
+        self._save(image, self._frame(self.count))
         self.count += 1
 
     def last(self) -> Image.Image:
         """The last frame kept."""
-        return self._read(self.count - 1)
+        return self.read(self.count - 1)
+
+    def read(self, number: int) -> Image.Image:
+        """A frame kept, the first being 0."""
+        return _read(self._frame(number))
 
     def frames(self) -> Iterator[Image.Image]:
         """All frames kept, from the first."""
-        return (self._read(number) for number in range(self.count))
+        return (self.read(number) for number in range(self.count))
 
-    def finish(self, frames_per_second: Fraction | float, *, sound: Path | None = None) -> bool:
-        """Make the video and its sidecar, and remove the frames; whether the sound is in it."""
-        heard = save_video(self.frames(), self.path, frames_per_second, sound=sound)
-        result = {**self.job.result, "frames": self.count}
+    def keep_source(self, number: int, image: Image.Image) -> None:
+        """Keep a frame of what the video is made from, for a job that goes through it more than once."""
+        path = self._source(number)
+        if not path.is_file():
+            self._save(image, path)
+
+    def source(self, number: int) -> Image.Image:
+        """A frame of what the video is made from, kept before."""
+        return _read(self._source(number))
+
+    def finish(
+        self, frames_per_second: Fraction | float, *, sound: Path | None = None, numbers: Sequence[int] | None = None
+    ) -> bool:
+        """Make the video and its sidecar, and remove the frames; whether the sound is in it.
+
+        Args:
+            frames_per_second: of the result.
+            sound: a file whose sound track is copied.
+            numbers: of the frames that the video is made of, in their order; None for all.
+        """
+        chosen = range(self.count) if numbers is None else numbers
+        heard = save_video(map(self.read, chosen), self.path, frames_per_second, sound=sound)
+        result = {**self.job.result, "frames": len(chosen)}
         write_sidecar(self.path, self.job.model_copy(update={"result": json.loads(json.dumps(result))}))
         shutil.rmtree(self.folder, ignore_errors=True)
         return heard
@@ -82,6 +100,17 @@ class Reel:
     def _frame(self, number: int) -> Path:
         return self.folder / _FRAME.format(number)
 
-    def _read(self, number: int) -> Image.Image:
-        with Image.open(self._frame(number)) as image:
-            return image.convert("RGB")
+    def _source(self, number: int) -> Path:
+        return self.folder / _SOURCE.format(number)
+
+    def _save(self, image: Image.Image, path: Path) -> None:
+        try:
+            with replacing(path) as beside:
+                image.save(beside, format="PNG", compress_level=1)
+        except OSError as error:
+            raise VideoError(explain(error, path)) from error
+
+
+def _read(path: Path) -> Image.Image:
+    with Image.open(path) as image:
+        return image.convert("RGB")

@@ -77,6 +77,11 @@ class Clip:
             raise VideoError(f"{self.path.name} is damaged after frame {count}.") from None
 
 
+def even(size: tuple[int, int]) -> tuple[int, int]:
+    """The (width, height) with even sides, as MP4 wants them."""
+    return max(2, size[0] // 2 * 2), max(2, size[1] // 2 * 2)
+
+
 def open_video(path: str | os.PathLike[str]) -> Clip:
     """Look into a video.
 

@@ -21,7 +21,7 @@ from creative.motion import follow, steadied
 from creative.options.translate import BUNDLED_TRANSLATOR, TranslateVideoSettings
 from creative.progress import Step, run
 from creative.reel import Reel
-from creative.video import Clip, VideoError, open_video
+from creative.video import Clip, VideoError, even, open_video
 
 
 def translate_video(
@@ -52,8 +52,7 @@ def translate_video(
 def _along(
     clip: Clip, translator: Translator, reel: Reel, settings: TranslateVideoSettings
 ) -> Engine[Step, None, Path]:
-    width, height = fit(clip.size, min(settings.size, max(clip.size)))
-    size = max(2, width // 2 * 2), max(2, height // 2 * 2)  # as MP4 wants it
+    size = even(fit(clip.size, min(settings.size, max(clip.size))))
     counts = [count for count in (clip.num_frames, settings.most_frames) if count is not None]
     total = min(counts, default=None)
     yield Step(0, total)

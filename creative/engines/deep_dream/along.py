@@ -16,13 +16,12 @@ import torch
 from PIL import Image
 
 from creative.engines.deep_dream.octaves import Dreamer, Plan, load_dreamer
-from creative.engines.deep_dream.zoom import even
 from creative.images import fit, resize
 from creative.motion import optical_flow, still_visible, warped
 from creative.options.deep_dream import LOOKS, DreamVideoSettings
 from creative.progress import Step
 from creative.reel import Reel
-from creative.video import Clip, VideoError, open_video
+from creative.video import Clip, VideoError, even, open_video
 
 
 def dream_video(

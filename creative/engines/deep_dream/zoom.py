@@ -16,6 +16,7 @@ from creative.images import fit, resize, to_image, to_tensor
 from creative.options.deep_dream import DreamZoomSettings
 from creative.progress import Step
 from creative.reel import Reel
+from creative.video import even
 
 Colours = tuple[Tensor, Tensor]
 STEADINESS = 0.9
@@ -115,8 +116,3 @@ def moved(image: Image.Image, settings: DreamZoomSettings, colours: Colours | No
 def _colours(picture: Tensor) -> Colours:
     """Mean and deviation of each colour: (1, 3, 1, 1) each."""
     return picture.mean((2, 3), keepdim=True), picture.std((2, 3), keepdim=True)
-
-
-def even(size: tuple[int, int]) -> tuple[int, int]:
-    """The size with even sides, as MP4 wants them."""
-    return max(2, size[0] // 2 * 2), max(2, size[1] // 2 * 2)

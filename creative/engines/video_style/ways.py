@@ -1,0 +1,238 @@
+"""Two ways to paint a frame that follows another one: in one pass of a trained network, or by optimisation."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from creative.device import fast_dtype
+from creative.engines.fast_style import Painter, PainterError, choose_painter, load_painter
+from creative.engines.fast_style.canvas import Canvas
+from creative.engines.fast_style.painting import code_scale
+from creative.engines.style_transfer import stylize
+from creative.images import colour_statistics, recoloured, to_image, to_tensor, with_lightness
+from creative.models.features import load_features
+from creative.motion import steadied
+from creative.options.style_transfer import LikenessSettings, StrokeSettings, StylizeSettings
+from creative.options.video_style import LiveStyleSettings, VideoStyleSettings
+from creative.progress import Step
+from creative.style_presets import Preset
+
+Style = Image.Image | Preset
+KEPT = 100.0
+"""How much a pixel that was there before counts against the style, to optimise, at a steadiness of one half."""
+OWN = 0.5
+"""To optimise in a further pass: how much of a frame's own result gives way to what is carried to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What the result of the frame before comes to when it moves along.
+
+    Attributes:
+        levels: (H, W, 3) float32, 0 to 255.
+        trust: how sure it is, (H, W) float32, 0 to 1.
+    """
+
+    levels: np.ndarray
+    trust: np.ndarray
+
+
+class Way(Protocol):
+    """How frames are painted; all have one size."""
+
+    @property
+    def weights(self) -> dict[str, str]:
+        """SHA-256 of the networks' files, by name."""
+
+    def begin(self, first: Image.Image) -> None:
+        """Told the first frame of all."""
+
+    def paint(
+        self, frame: Image.Image, carried: Carried | None, own: Image.Image | None = None
+    ) -> Generator[Step, None, Image.Image]:
+        """Paint a frame.
+
+        Args:
+            frame: RGB.
+            carried: from the frame before; None for the first of a scene.
+            own: the frame's result of the last pass; None in the first pass.
+        """
+
+
+def mixed(picture: np.ndarray, carried: Carried | None, share: float) -> np.ndarray:
+    """A picture (H, W, 3) of levels with as much of what is carried as can be trusted."""
+    return steadied(picture, carried.levels, carried.trust, share) if carried is not None else picture
+
+
+def to_picture(levels: np.ndarray) -> Image.Image:
+    """Levels (H, W, 3) as a picture."""
+    return Image.fromarray(np.rint(levels.clip(0, 255)).astype(np.uint8))
+
+
+class Instant:
+    """In one pass of a trained network.
+
+    What is drawn is mixed with what is carried. That is where nearly all steadiness comes from: see
+    ``benchmarks/video_style.py``.
+
+    Raises:
+        ValueError: at the call: no such painter, or it cannot paint in these styles.
+    """
+
+    def __init__(
+        self,
+        styles: Sequence[Style],
+        settings: VideoStyleSettings | LiveStyleSettings,
+        *,
+        painter: Painter | str | Path | None = None,
+        device: str | torch.device | None = None,
+    ) -> None:
+        self.styles, self.settings = tuple(styles), settings
+        ready = (
+            painter if isinstance(painter, Painter) else load_painter(choose_painter(styles, painter), device=device)
+        )
+        if ready.of_one_painting and len(self.styles) > 1:
+            raise PainterError(f"{ready.name} paints in the style of one painting only, so there is nothing to mix.")
+        for style in self.styles:
+            ready.check(style)
+        self.painter = ready
+        self.canvas = Canvas(ready, settings.tile, _precision(settings, ready.device))
+        self._code: Tensor | None = None
+
+    @property
+    def weights(self) -> dict[str, str]:
+        """SHA-256 of the painter, by name."""
+        return {self.painter.name: self.painter.sha256}
+
+    def begin(self, first: Image.Image) -> None:
+        """See the styles, for frames of this one's size, in its colours if the settings say so."""
+        settings = self.settings
+        like = to_tensor(first, self.painter.device) if settings.colours != "painting" else None
+        longest = max(first.size) * settings.style_scale
+        codes = torch.cat([self.painter.code(style, longest, like=like) for style in self.styles])
+        shares = codes.new_tensor(style_shares(settings, len(self.styles)))
+        self._code = (codes * shares[:, None]).sum(0, keepdim=True) * code_scale(settings.strength)
+
+    def paint(
+        self, frame: Image.Image, carried: Carried | None, own: Image.Image | None = None
+    ) -> Generator[Step, None, Image.Image]:
+        """Paint a frame; in a further pass nothing is painted anew."""
+        if own is not None:
+            return to_picture(mixed(np.asarray(own, np.float32), carried, self.settings.steady))
+        assert self._code is not None, "begin() comes first"
+        picture = to_tensor(frame, self.painter.device)
+        total = len(self.canvas.cut(*picture.shape[-2:]))
+        painted = picture
+        for done, so_far in enumerate(self.canvas.paint(picture, self._code), 1):
+            painted = so_far
+            yield Step(done, total)
+        levels = self._coloured(picture, painted)[0].permute(1, 2, 0).mul(255).cpu().numpy()
+        return to_picture(mixed(levels, carried, self.settings.steady))
+
+    def _coloured(self, picture: Tensor, painted: Tensor) -> Tensor:
+        with torch.no_grad():
+            if self.settings.colours == "photo":
+                return with_lightness(picture, painted)
+            presets = any(isinstance(style, Preset) for style in self.styles)
+            if self.settings.colours == "matched" and (self.painter.of_one_painting or presets):
+                return recoloured(painted, *colour_statistics(picture))
+        return painted
+
+
+class Optimising:
+    """By optimisation, from what is carried, with a loss that keeps it where it can be trusted.
+
+    Ruder, Dosovitskiy and Brox, "Artistic style transfer for videos" (2016, arXiv:1604.08610). Differs from it: what
+    has come into view starts as the frame in the colours of the last result, and only the first frame of a scene is
+    painted from coarse to fine.
+
+    Raises:
+        ValueError: at the call, see ``stylize``.
+    """
+
+    def __init__(
+        self,
+        styles: Sequence[Style],
+        settings: VideoStyleSettings,
+        size: tuple[int, int],
+        *,
+        weights: Path | None = None,
+        device: str | torch.device | None = None,
+    ) -> None:
+        self.styles, self.settings = tuple(styles), settings
+        self.network_weights, self.device = weights, device
+        same = {*StrokeSettings.model_fields, *LikenessSettings.model_fields, "quality"} - {"size"}
+        self.first = StylizeSettings(**{name: getattr(settings, name) for name in same}, size=max(size))
+        self.next = self.first.changed(scales=1, iterations=(settings.iterations,))
+        for one in (self.first, self.next):
+            stylize(Image.new("RGB", size), self.styles, one, weights=weights, device=device).close()
+
+    @property
+    def weights(self) -> dict[str, str]:
+        """SHA-256 of the network that compares, by name."""
+        features = load_features(self.first.network, layers=("relu1_1",), weights=self.network_weights)
+        return {self.first.network: features.sha256}
+
+    def begin(self, first: Image.Image) -> None:
+        """Nothing is to be done once."""
+
+    def paint(
+        self, frame: Image.Image, carried: Carried | None, own: Image.Image | None = None
+    ) -> Generator[Step, None, Image.Image]:
+        """Paint a frame, a Step for each iteration."""
+        steady = self.settings.steady
+        if own is not None and (carried is None or not steady):
+            return own
+        if carried is None or not steady:
+            return (yield from self._stylize(frame, self.first))
+        levels = np.asarray(own, np.float32) if own is not None else self._coloured_like(frame, carried)
+        start = to_picture(mixed(levels, carried, OWN if own is not None else 1.0))
+        mask = Image.fromarray(np.rint(carried.trust * 255).astype(np.uint8))
+        weight = KEPT * steady / (1 - steady)
+        kept = (to_picture(carried.levels), mask)
+        return (yield from self._stylize(frame, self.next, start=start, keep=kept, keep_weight=weight))
+
+    def _stylize(
+        self, frame: Image.Image, settings: StylizeSettings, **more: object
+    ) -> Generator[Step, None, Image.Image]:
+        painting = stylize(
+            frame,
+            self.styles,
+            settings,
+            weights=self.network_weights,
+            device=self.device,
+            **more,  # type: ignore[arg-type]
+        )
+        painted = yield from painting
+        return painted.convert("RGB")
+
+    @staticmethod
+    def _coloured_like(frame: Image.Image, carried: Carried) -> np.ndarray:
+        painted = torch.from_numpy(carried.levels / 255).permute(2, 0, 1)[None].float()
+        return np.asarray(to_image(recoloured(to_tensor(frame), *colour_statistics(painted))), np.float32)
+
+
+def style_shares(settings: StrokeSettings, styles: int) -> list[float]:
+    """What each of the styles counts for; they sum to 1.
+
+    Raises:
+        PainterError: there are more weights than styles, or fewer.
+    """
+    given = settings.style_weights or (1.0,) * styles
+    if len(given) != styles:
+        raise PainterError(f"style_weights must be one number for each of the {styles} styles, but are {len(given)}.")
+    return [weight / sum(given) for weight in given]
+
+
+def _precision(settings: StrokeSettings, device: torch.device) -> torch.dtype | None:
+    if settings.precision == "auto":
+        return fast_dtype(device) if device.type == "cuda" else None
+    return torch.bfloat16 if settings.precision == "bfloat16" else None
