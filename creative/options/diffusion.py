@@ -102,10 +102,15 @@ class DiffuseSettings(Settings):
 
     domain: str | None = Field(
         None, title="Domain",
+        suggestions=("monet", "photo"),
         description="What our network draws: monet or photo; none: its second domain, paintings for the bundled one",
     )  # fmt: skip
     num: int | None = Field(
-        None, ge=1, le=64, title="Pictures", description="How many to draw on a sheet; none: 16 new ones, 1 of a photo"
+        None,
+        ge=1,
+        le=64,
+        title="Pictures",
+        description="How many on a sheet; none: 16 new ones by our network, 1 of a photo or by a pipeline",
     )
     steps: int | None = Field(
         None, ge=1, le=1000, title="Steps",
