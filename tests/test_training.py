@@ -20,10 +20,11 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from toy_training import SETTINGS, Fit, Points, Rivals
 
-from creative.checkpoint import CheckpointError, load_checkpoint, read_metadata
+from creative.checkpoint import CheckpointError, load_checkpoint, read_metadata, save_checkpoint
 from creative.data.draws import Draw, Shuffled, Weighted, batches, share
 from creative.engines.training import (
     TrainingError,
@@ -670,3 +671,44 @@ def test_trains_on_a_gpu(tmp_path: Path) -> None:
     assert read_metadata(whole)["training"]["metrics"]["distance"] < 0.02
     stopped(tmp_path / "stopped", 6, Rivals())
     run(train(Rivals(), SETTINGS, tmp_path / "stopped", device="cuda"))
+
+
+# Engines that prepare before they train
+
+
+def _beginnings(tmp_path: Path) -> dict[str, tuple[Any, TrainingSettings]]:
+    """How the trainings begin that decode pictures or read texts first, and the settings of an earlier run."""
+    from creative.engines.captioning.training import train_caption
+    from creative.engines.char_rnn import train_char_rnn
+    from creative.engines.cyclegan import train_cyclegan
+    from creative.engines.features import train_features
+    from creative.options.caption import TrainCaptionSettings
+    from creative.options.char_rnn import CharRNNSettings
+    from creative.options.cyclegan import TrainCycleGANSettings
+    from creative.options.features import FeaturesSettings
+
+    one, other, text = tmp_path / "one", tmp_path / "other", tmp_path / "text.txt"
+    for folder, colour in ((one, "olive"), (other, "tan")):
+        folder.mkdir()
+        for number in range(4):
+            Image.new("RGB", (64 + number, 64), colour).save(folder / f"{colour}{number}.png")
+    text.write_text("To be, or not to be. " * 99)
+    of: Any = {"learning_rate": 0.01}
+    gan, features, voice = TrainCycleGANSettings(**of), FeaturesSettings(**of), CharRNNSettings(**of)
+    captions = TrainCaptionSettings(encoder="own", **of)
+    return {
+        "cyclegan": (lambda run: train_cyclegan(one, other, gan, run), gan),
+        "features": (lambda run: train_features([one], features, run), features),
+        "char-rnn": (lambda run: train_char_rnn([text], voice, run), voice),
+        "caption": (lambda run: train_caption("scenes", captions, run), captions),
+    }
+
+
+@pytest.mark.parametrize("engine", ["cyclegan", "features", "char-rnn", "caption"])
+def test_another_runs_settings_are_refused_before_anything_is_prepared(tmp_path: Path, engine: str) -> None:
+    begin, settings = _beginnings(tmp_path)[engine]
+    earlier = settings.changed(learning_rate=0.02).model_dump(mode="json")
+    save_checkpoint(tmp_path / "run" / "last.safetensors", {"x": torch.zeros(1)}, {"settings": earlier})
+    with pytest.raises(TrainingError, match=r"learning_rate = 0\.02, but now there is learning_rate = 0\.01"):
+        begin(tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["last.safetensors"]

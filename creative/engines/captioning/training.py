@@ -28,7 +28,7 @@ from creative.engines.captioning.lessons import (
 from creative.engines.captioning.likeness import Likeness, fit_likeness
 from creative.engines.captioning.networks import EYE, Trained, load_captioner, load_eye, square
 from creative.engines.captioning.seen import Seen, see_pictures
-from creative.engines.training import TrainingError, train
+from creative.engines.training import TrainingError, check_run, train
 from creative.files import shown
 from creative.images import picture_files
 from creative.models.caption_encoders import Encoder, EncoderConfig, FeatureEncoder, make_encoder
@@ -78,6 +78,7 @@ def train_caption(
     start = load_captioner(start_from, device="cpu") if start_from else None
     if start is not None:
         settings = _of_start(settings, start)
+    check_run(settings, folder, resume=resume)
     looks = start.encoders[0].config if start else _looks(settings)
     encoder = make_encoder(looks, weights=network_weights, device=chosen)
     if isinstance(encoder, FeatureEncoder):

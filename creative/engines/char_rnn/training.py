@@ -30,7 +30,7 @@ from creative.device import random_generator
 from creative.engines.char_rnn.copying import fingerprints
 from creative.engines.char_rnn.evaluation import measure_streams, split
 from creative.engines.char_rnn.voices import Voice, load_voice, packed_tensors
-from creative.engines.training import Networks, Task, TrainingError, Update, train
+from creative.engines.training import Networks, Task, TrainingError, Update, check_run, train
 from creative.files import shown
 from creative.models.char_rnn import CharRNN, CharRNNConfig, Sampler, draw
 from creative.options.char_rnn import CharRNNSettings
@@ -78,6 +78,7 @@ def train_char_rnn(
         )
     if start is None:
         _shape(1, settings)  # errors at once
+    check_run(settings, folder, resume=resume)
     packing = pack_text(
         [Path(path) for path in text],
         folder / "text",

@@ -30,7 +30,7 @@ from creative.engines.cyclegan.distances import JUDGED, Ruler, content_distance,
 from creative.engines.cyclegan.looks import CONTENT, compare_looks, looks_of
 from creative.engines.cyclegan.objective import Cycle, OneWay, Translators
 from creative.engines.cyclegan.sheet import sheet
-from creative.engines.training import Networks, Task, TrainingError, Update, train
+from creative.engines.training import Networks, Task, TrainingError, Update, check_run, train
 from creative.files import shown
 from creative.models.cyclegan import CycleGANConfig, read_config
 from creative.models.features import Features, load_features
@@ -87,6 +87,7 @@ def train_cyclegan(
     one, other = find_domains(a, b)
     start = None if start_from is None else _load_start(Path(start_from))
     about = {"a": _identity(one), "b": _identity(other)}
+    check_run(settings, folder, resume=resume)
     last = folder / "last.safetensors"
     if resume and last.exists():
         _check_same(read_metadata(last).get("config", {}).get("pictures", {}), about, last)

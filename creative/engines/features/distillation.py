@@ -31,7 +31,7 @@ from creative.data.pictures import (
     split_pictures,
 )
 from creative.engines.features.hints import CLASS_TEACHER, HINTS, Hint, hint_layers, stage_of, teacher_names
-from creative.engines.training import Networks, Task, TrainingError, Update, train
+from creative.engines.training import Networks, Task, TrainingError, Update, check_run, train
 from creative.models.features import IMAGENET_MEAN, IMAGENET_STD, Classifier, load_classifier
 from creative.models.vgg import VGG, VGGConfig, fold_norms, rescale_layers, unfold_norms
 from creative.options.features import FeaturesSettings
@@ -71,7 +71,7 @@ def train_features(
         CheckpointError: at once, if ``start_from`` is no network of this kind.
         TrainingError: settings that cannot work.
     """
-    settings, folders = settings or FeaturesSettings(), [Path(path) for path in data]
+    settings, folder, folders = settings or FeaturesSettings(), Path(folder), [Path(path) for path in data]
     train_files, held_out_files = split_pictures(find_pictures(folders))
     if not train_files:
         raise TrainingError(f"Too few pictures to train on: {len(held_out_files)}, all of them held out for measuring.")
@@ -80,6 +80,7 @@ def train_features(
     start = None if start_from is None else _load_start(start_from)
     if settings.frozen_stages and start is None:
         raise TrainingError("Stages can be frozen only of a finished network: say which one to start from.")
+    check_run(settings, folder, resume=resume)
     files = teachers or {}
     loaded = {
         name: load_classifier(name, layers=hint_layers(name), weights=files.get(name)) for name in teacher_names()
@@ -91,7 +92,6 @@ def train_features(
         task = Distillation(packed, held_out, loaded, settings, start, folders=folders)
         return (yield from train(task, settings, folder, device=device, resume=resume))
 
-    folder = Path(folder)
     return begin()
 
 

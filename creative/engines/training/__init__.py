@@ -5,7 +5,7 @@ Read ``task`` (what an engine subclasses), ``loop`` (what is done with it) and `
 """
 
 from creative.data.draws import Draw, mixed_seed
-from creative.engines.training.loop import train
+from creative.engines.training.loop import check_run, train
 from creative.engines.training.saving import MAY_CHANGE, TrainingError, save_network
 from creative.engines.training.schedule import learning_rate_factor
 from creative.engines.training.task import Networks, Task, Update
@@ -19,6 +19,7 @@ __all__ = [
     "TrainingError",
     "TrainingSettings",
     "Update",
+    "check_run",
     "learning_rate_factor",
     "mixed_seed",
     "save_network",

@@ -55,6 +55,25 @@ def train(
         >>> path = run(train(Fit(), TrainingSettings(steps=200), Path("out/fit")))
     """
     folder, chosen = Path(folder), choose_device(device)
+    check_run(settings, folder, resume=resume)
+    resume = resume and (folder / "last.safetensors").exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainingError(explain(error, folder)) from error
+    return _train(task, settings, folder, chosen, resume)
+
+
+def check_run(settings: TrainingSettings, folder: Path, *, resume: bool = True) -> None:
+    """What ``train`` checks at once; for engines that prepare much before it, so that they need not do it in vain.
+
+    Args:
+        settings, folder, resume: see ``train``.
+
+    Raises:
+        TrainingError: settings that cannot work, or differ from those of the run in ``folder``.
+        CheckpointError: ``last.safetensors`` is damaged.
+    """
     shares = int(os.environ.get("WORLD_SIZE", 1)) * settings.accumulate
     if settings.batch_size % shares:
         raise TrainingError(
@@ -64,14 +83,8 @@ def train(
     if settings.tensorboard and not has_tensorboard():
         raise TrainingError("TensorBoard is missing: pip install 'creative[tensorboard]', or leave tensorboard off.")
     last = folder / "last.safetensors"
-    resume = resume and last.exists()
-    if resume:
+    if resume and last.exists():
         check_same(read_metadata(last).get("settings", {}), settings.model_dump(mode="json"), last)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise TrainingError(explain(error, folder)) from error
-    return _train(task, settings, folder, chosen, resume)
 
 
 def _train(
