@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from creative.options.fast_style import InstantSettings
 from creative.options.style_transfer import StylizeInputs, StylizeSettings, TextureInputs
+from creative.options.video_style import LiveStyleInputs, StyleVideoInputs
 from creative.progress import Step, run
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from creative.style_presets import Preset
 
 
-def styles_of(inputs: StylizeInputs | TextureInputs) -> list[Image | Preset]:
+def styles_of(inputs: StylizeInputs | TextureInputs | StyleVideoInputs | LiveStyleInputs) -> list[Image | Preset]:
     """The paintings and presets that an action is given."""
     from creative.images import open_image
     from creative.style_presets import load_preset

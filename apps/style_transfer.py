@@ -6,8 +6,9 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from apps._app import Action, App
+from apps._app import Action, App, Live
 from apps._painting import paint, styles_of
+from apps._painting_videos import paint_live, paint_video
 from apps._samples import photos_to_try
 from creative.options.style_transfer import (
     PresetInputs,
@@ -17,6 +18,7 @@ from creative.options.style_transfer import (
     TextureInputs,
     TextureSettings,
 )
+from creative.options.video_style import LiveStyleInputs, LiveStyleSettings, StyleVideoInputs, VideoStyleSettings
 from creative.progress import Step
 
 if TYPE_CHECKING:
@@ -67,6 +69,17 @@ APP = App(
             start=paint,
             batch="photo",
             examples=photos_to_try,
+            videos="style-video",
+        ),
+        Action(
+            verb="style-video",
+            title="Along a video",
+            summary="Paint a video so that the strokes stay with things as they move.",
+            inputs=StyleVideoInputs,
+            settings=VideoStyleSettings,
+            start=paint_video,
+            output="video",
+            live=Live(LiveStyleInputs, LiveStyleSettings, paint_live),
         ),
         Action(
             verb="texture",

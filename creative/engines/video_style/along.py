@@ -70,13 +70,18 @@ def style_video(
     if not styles:
         raise ValueError("A style is missing: give a painting or a preset.")
     style_shares(settings, len(styles))
+    for name, given, needed in (("a painter", painter, "instant"), ("a network's weights", weights, "optimise")):
+        if given is not None and settings.engine != needed:
+            raise ValueError(
+                f"The engine {settings.engine} has no use for {name}: leave that out, or --engine {needed}."
+            )
     size = even(fit(clip.size, min(settings.size, max(clip.size))))
     way: Way
     if settings.engine == "instant":
         way = Instant(styles, settings, painter=painter, device=device)
     else:
         way = Optimising(styles, settings, size, weights=weights, device=device)
-    given = {
+    inputs = {
         "video": clip.source,
         "style": _source(styles[0]),
         "more_styles": [_source(one) for one in styles[1:]],
@@ -84,7 +89,7 @@ def style_video(
         "network_weights": _file(weights) if weights is not None and settings.engine == "optimise" else None,
     }
     made = describe_run(
-        "style-video", settings, inputs=given, weights=way.weights, device=choose_device(device or "auto")
+        "style-video", settings, inputs=inputs, weights=way.weights, device=choose_device(device or "auto")
     )
     return _Job(clip, way, settings, size, Reel(path, made)).run()
 
