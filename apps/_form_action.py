@@ -15,6 +15,7 @@ from apps._form_widgets import Widget, build_widget, preset_names
 from apps._gallery import Past, thumbnail
 from apps._jobs import RUNNING
 from apps._watch import JobError, watch
+from creative.files import file_sha256
 from creative.provenance import Source
 from creative.settings import NAMED, Record, describe
 
@@ -64,7 +65,7 @@ class ActionForm:
 
     def _fields(self, record: type[Record], *, advanced: bool) -> list[Widget]:
         return [
-            build_widget(field, batch=field.name in {self.action.batch, self.action.together})
+            build_widget(field, batch=field.name in {self.action.batch, self.action.together}, output=self.output)
             for field in describe(record)
             if field.advanced is advanced
         ]
@@ -154,6 +155,14 @@ class ActionForm:
     def _halt(self, request: gr.Request) -> None:
         RUNNING.stop((request.session_hash, self.action.verb))
 
+    def _painting(self, recorded: Sequence[Source]) -> Path | None:
+        """What was painted for a result, which lies beside it."""
+        for source in recorded:
+            path = self.output / source.file
+            if path.is_file() and file_sha256(path) == source.sha256:
+                return path
+        return None
+
     def reuse(self, past: Past) -> list[Any]:
         """The values of all components for a result's settings; what cannot be given again is left."""
         values: list[Any] = []
@@ -166,6 +175,9 @@ class ActionForm:
                     (_name(widget.field.file, one) for one in past.provenance.inputs.get(widget.field.name, [])), None
                 )
                 values += widget.write(name) if name else [gr.skip() for _ in widget.components]
+            elif widget.field.widget == "brush":
+                kept = self._painting(past.provenance.inputs.get(widget.field.name, []))
+                values += widget.write(kept)
             elif widget.field.file is None:
                 values += widget.write(
                     past.provenance.result.get("given", {}).get(widget.field.name, widget.field.default)

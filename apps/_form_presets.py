@@ -25,7 +25,7 @@ def offer_presets(page: gr.Blocks, forms: Sequence[ActionForm]) -> None:
         offered = [(title, name) for name, title in titles.items()]
         return [sheet, *(gr.update(choices=offered, visible=bool(offered)) for _ in choices)]
 
-    events = [page.load, *(form.done.then for form in forms if form.action.output == "model")]
+    events = [page.load, *(form.done.then for form in forms if form.action.output in {"model", "folder"})]
     for event in events:
         event(offer, None, [pictures, *choices], api_visibility="private", show_progress="hidden")
 

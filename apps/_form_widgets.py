@@ -6,8 +6,11 @@ import contextlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from apps._brush import painting_of, save_painting
+from apps._form_brush import build_brush, palette_of
 from apps._form_gradio import SITE, gr
 from apps._gathered import gathered
 from creative.pretrained import SUGGESTED
@@ -49,18 +52,21 @@ def _unchecked(component: Any) -> Any:
     return component
 
 
-def build_widget(field: Description, *, batch: bool = False) -> Widget:
+def build_widget(field: Description, *, batch: bool = False, output: Path = SITE) -> Widget:
     """The widget that a field deserves, rendered into the current layout.
 
     Args:
         field: the description.
         batch: whether its many files are jobs of their own.
+        output: the folder for results, where what is painted is kept as well.
     """
     texts = {"label": field.title, "info": field.description or None}
     if field.file == "style":
         return _styles(field) if field.many else _style(field)
     if field.file in NAMED:
         return _named(field)
+    if field.widget == "brush":
+        return _brush(field, output)
     if field.file in {"picture", "mask"} and (batch or not field.many):
         return _pictures(field) if batch else _picture(field)
     if field.file == "pictures" and not field.many:
@@ -156,12 +162,27 @@ def _pictures(field: Description) -> Widget:
     )
 
 
+def _brush(field: Description, output: Path) -> Widget:
+    """A painting, or a file."""
+    given, painted = build_brush(field)
+    given.preprocess = _path
+
+    def read(path: str | None, text: str | None) -> Any:
+        return path or save_painting(text, output, field.name, palette_of(field))
+
+    def write(value: Any) -> tuple[Any, ...]:
+        return None, painting_of(Path(value)) if value else ""
+
+    return Widget(field, (given, painted), read, write, "painted")
+
+
 def _drop(field: Description) -> Any:
     camera = field.widget == "camera"
     picture = gr.Image(
         label=_title(field), type="filepath", sources=["upload", *(["webcam"] if camera else []), "clipboard"],
         height=210, buttons=[], webcam_options=gr.WebcamOptions(mirror=False) if camera else None,
-        placeholder=f"{field.title}\ndrop, paste or click", elem_classes=["picture", field.file or ""],
+        placeholder=f"{field.title}\ndrop, paste or click",
+        elem_classes=["picture", field.file or "", f"of-{field.name}"],
     )  # fmt: skip
     picture.preprocess = _path  # the file as it came: our own opening knows its dangers and tells them
     return picture
@@ -206,7 +227,7 @@ def _style(field: Description) -> Widget:
     )  # fmt: skip
     own = gr.Image(
         label=f"{field.title} of your own", type="filepath", sources=["upload", "clipboard"], height=130, buttons=[],
-        placeholder="A painting of your own: drop, paste or click", elem_classes=["picture", "own"],
+        placeholder="A painting of your own: drop, paste or click", elem_classes=["picture", "own", f"of-{field.name}"],
     )  # fmt: skip
     own.preprocess = _path
     presets.input(None, None, own, js="() => null", api_visibility="private")
@@ -239,9 +260,9 @@ def _styles(field: Description) -> Widget:
     )
 
 
-OWN = frozenset({"translator"})
+OWN = frozenset({"translator", "painter", "diffuser"})
 """Kinds of trained networks that may be made on a page."""
-_NOBODY = {"captioner": "Whichever knows the picture"}
+_NOBODY = {"captioner": "Whichever knows the picture", "painter": "As the style has it"}
 """What it means that none of a kind is given, where that is more than none."""
 PRETRAINED = {"captioner": {name: f"{title}, downloaded once" for name, title in SUGGESTED.items()}}
 """Networks of others that can be fetched, by kind and name; any other name can be written too."""

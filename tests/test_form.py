@@ -41,6 +41,7 @@ class EveryInputs(Inputs):
     book: TextFile | None = Field(None, title="Book", description="To read")
     weights: WeightsFile | None = Field(None, title="Weights", description="A file")
     data: Folder | None = Field(None, title="Data", description="A folder")
+    regions: PictureFile | None = Field(None, title="Regions", description="To paint", widget="brush", over="photo")
 
 
 class EverySettings(Settings):
@@ -63,7 +64,8 @@ class EverySettings(Settings):
 FIELDS = {field.name: field for record in (EveryInputs, EverySettings) for field in describe(record)}
 WIDGETS = {
     "photo": ["Image", "File"], "others": ["File"], "mask": ["Image"], "style": ["Radio", "Image"],
-    "styles": ["Dropdown", "File"], "book": ["File"], "weights": ["File"], "data": ["Textbox"], "few": ["Radio"],
+    "styles": ["Dropdown", "File"], "book": ["File"], "weights": ["File"], "data": ["Textbox"],
+    "regions": ["Image", "Textbox"], "few": ["Radio"],
     "many_choices": ["Dropdown"], "maybe": ["Radio"], "size": ["Number"], "strength": ["Slider"], "forced": ["Slider"],
     "typed": ["Number"], "open_end": ["Number"], "seconds": ["Textbox"], "flag": ["Checkbox"], "prompt": ["Textbox"],
     "name": ["Textbox"], "counts": ["Textbox"], "layers": ["Textbox"], "seed": ["Number"],
@@ -146,7 +148,9 @@ def test_api_names_are_the_verbs_and_parameters_the_fields() -> None:
     assert endpoints(page) == ["dream", "sleep"]
     endpoint = page.get_api_info()["named_endpoints"]["/dream"]
     parameters = {part["parameter_name"]: part for part in endpoint["parameters"]}
-    assert set(parameters) == {*FIELDS, "photo_more", "style_picture", "styles_picture"}
+    assert set(parameters) == {
+        *FIELDS, "photo_more", "style_picture", "styles_picture", "regions_painted"
+    }  # fmt: skip
     assert [name for name, part in parameters.items() if not part["parameter_has_default"]] == ["photo"]
     told = [part["label"] for part in endpoint["returns"]]
     assert told == ["Status", "Picture", "Before and after", "Text", "Download", "How it was made", "Results"]

@@ -30,6 +30,14 @@ class BlurSettings(Settings):
     sharp: bool = Field(False, title="Sharp", description="Sharpen at the end", advanced=True)
 
 
+class DoodleInputs(Inputs):
+    photo: tuple[PictureFile, ...] = Field(title="Photo", description="Picture to blur", positional=True, min_length=1)
+    regions: PictureFile | None = Field(
+        None, title="Regions", description="A colour for each thing", widget="brush", over="photo"
+    )
+    mask: MaskFile | None = Field(None, title="Mask", description="Where to blur", widget="brush", over="photo")
+
+
 class EchoInputs(Inputs):
     pass
 
@@ -120,6 +128,21 @@ def start_film(inputs: BlurInputs, settings: BlurSettings, device: str, out: Pat
     return engine()
 
 
+def start_doodle(inputs: DoodleInputs, settings: BlurSettings, device: str) -> Generator[Step, None, Image.Image]:
+    from creative.images import open_image
+
+    def engine() -> Generator[Step, None, Image.Image]:
+        yield Step(0, 1)
+        photo = open_image(inputs.photo[0])
+        maps = [open_image(path) for path in (inputs.regions, inputs.mask) if path]
+        sheet = Image.new("RGB", (photo.width, photo.height * len(maps)))
+        for place, one in enumerate(maps):
+            sheet.paste(one, (0, place * photo.height))
+        return sheet
+
+    return engine()
+
+
 def examples(folder: Path) -> dict[str, dict[str, Path]]:
     from apps._samples import sample_photo
 
@@ -136,7 +159,8 @@ TILES = Action(
     batch="photo", clicks=Clicks("blur", "Click a tile to blur it.", tiles),
 )  # fmt: skip
 FILM = Action("film", "Film", "Turn it round.", BlurInputs, BlurSettings, start_film, output="video", batch="photo")
-TOY = App("toy", "Softly", "A toy that blurs photos and repeats words.", (BLUR, ECHO, TILES, FILM))
+DOODLE = Action("doodle", "Doodle", "Paint where.", DoodleInputs, BlurSettings, start_doodle, batch="photo")
+TOY = App("toy", "Softly", "A toy that blurs photos and repeats words.", (BLUR, ECHO, TILES, FILM, DOODLE))
 
 
 def main(folder: Path, port: int) -> None:
