@@ -23,7 +23,7 @@ def save_toy_painter(path: Path, *, seed: int = 0, of_one: bool = False) -> Path
         projections=2,
         features="" if of_one else features.sha256,
     )
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
         network = StyleNet(config)
         if network.code is not None:
