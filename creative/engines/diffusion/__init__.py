@@ -1,0 +1,13 @@
+"""Diffusion: pictures out of noise, by a small network of our own or by a pipeline of the user's.
+
+Ours: read ``drawing`` (new pictures and those between two), ``restyling`` and ``filling``; under them lie ``denoising``
+(the way from noise to a picture), ``tiles``, ``schedule`` and ``diffuser``. ``training`` with ``squares`` makes such a
+network, ``evaluation`` measures it.
+"""
+
+from creative.engines.diffusion.diffuser import Diffuser, load_diffuser
+from creative.engines.diffusion.drawing import between, generate
+from creative.engines.diffusion.restyling import restyle
+from creative.engines.diffusion.training import train_diffusion
+
+__all__ = ["Diffuser", "between", "generate", "load_diffuser", "restyle", "train_diffusion"]
