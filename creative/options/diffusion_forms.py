@@ -1,0 +1,133 @@
+"""What each form of the page "Diffusion" asks for: parts of ``DiffuseInputs`` and ``DiffuseSettings``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pydantic
+
+from creative.options.diffusion import Aspect, DiffuseInputs, DiffuseSettings, Memory, Sampler
+from creative.settings import DiffuserName, Field, Inputs, MaskFile, PictureFile, Settings, WeightsFile
+
+_GIVEN: dict[str, Any] = dict(DiffuseInputs.model_fields)
+_SET: dict[str, Any] = dict(DiffuseSettings.model_fields)
+
+
+class DrawInputs(Inputs):
+    """What draws."""
+
+    model: DiffuserName | None = _GIVEN["model"]
+
+
+class _OurSettings(Settings):
+    """What all that our own network does has in common."""
+
+    steps: int = Field(
+        20, ge=1, le=200, title="Steps", description="Times that noise is taken away; more is finer and slower"
+    )
+    guidance: float | None = _SET["guidance"]
+    sampler: Sampler = _SET["sampler"]
+    eta: float = _SET["eta"]
+
+
+class DrawSettings(_OurSettings):
+    """How new pictures are drawn."""
+
+    domain: str | None = _SET["domain"]
+    num: int = Field(16, ge=1, le=64, title="Pictures", description="How many to draw on a sheet")
+
+
+class BetweenSettings(_OurSettings):
+    """The way from one seed's picture to another's."""
+
+    domain: str | None = _SET["domain"]
+    between: int = Field(
+        1, ge=0, le=2**32 - 1, title="Second seed", widget="seed", description="The way ends with this seed's picture"
+    )
+    num: int = Field(8, ge=2, le=64, title="Pictures", description="How many on the way, both ends among them")
+
+
+class RestyleInputs(Inputs):
+    """A photo, and what restyles it."""
+
+    photo: PictureFile = Field(title="Photo", description="Picture to restyle", positional=True)
+    model: DiffuserName | None = _GIVEN["model"]
+
+
+class RestyleSettings(_OurSettings):
+    """How a photo is restyled."""
+
+    domain: str | None = _SET["domain"]
+    strength: float = Field(
+        0.5, ge=0, le=1, step=0.05, title="Strength", description="0 gives the photo back, 1 keeps nothing of it"
+    )
+    size: int | None = _SET["size"]
+
+
+class FillInputs(Inputs):
+    """A photo, and where to fill it in."""
+
+    photo: PictureFile = Field(title="Photo", description="Picture to fill in", positional=True)
+    mask: MaskFile = Field(
+        title="Mask", description="Paint over what is to be drawn anew", widget="brush", over="photo"
+    )
+    model: DiffuserName | None = _GIVEN["model"]
+
+
+class FillSettings(_OurSettings):
+    """How a photo is filled in."""
+
+    domain: str = Field(
+        "photo", title="Domain", suggestions=("photo", "monet"), description="What to fill it in as: photo or monet"
+    )
+    size: int | None = _SET["size"]
+
+
+class PipelineInputs(Inputs):
+    """A pipeline of one's own, and what it is to draw."""
+
+    pipeline: str = Field(
+        title="Pipeline",
+        suggestions=("stabilityai/sd-turbo",),
+        description="Folder of a text-to-image pipeline of diffusers, or its name on huggingface.co",
+    )
+    prompt: str = _GIVEN["prompt"]
+    negative_prompt: str = _GIVEN["negative_prompt"]
+    photo: PictureFile | None = Field(
+        None, title="Photo", description="Picture to restyle or to fill in; none: a new one is drawn", positional=True
+    )
+    mask: MaskFile | None = Field(
+        None,
+        title="Mask",
+        description="Paint over what is to be drawn anew; none: the whole photo is restyled",
+        widget="brush",
+        over="photo",
+        advanced=True,
+    )
+    style: PictureFile | None = _GIVEN["style"]
+    ip_adapter: str | None = _GIVEN["ip_adapter"]
+    controlnet: str | None = _GIVEN["controlnet"]
+    lora: tuple[WeightsFile, ...] = _GIVEN["lora"]
+
+    @pydantic.model_validator(mode="after")
+    def _consistent(self) -> PipelineInputs:
+        DiffuseInputs(**self.model_dump())
+        return self
+
+
+class PipelineSettings(Settings):
+    """How it draws. What is None is as the pipeline was made for."""
+
+    num: int = Field(1, ge=1, le=64, title="Pictures", description="How many to draw on a sheet")
+    steps: int | None = _SET["steps"]
+    strength: float | None = _SET["strength"]
+    guidance: float | None = _SET["guidance"]
+    size: int | None = _SET["size"]
+    aspect: Aspect = _SET["aspect"]
+    sampler: Sampler = _SET["sampler"]
+    eta: float = _SET["eta"]
+    between: int | None = _SET["between"]
+    lora_weight: float = _SET["lora_weight"]
+    style_weight: float = _SET["style_weight"]
+    control_weight: float = _SET["control_weight"]
+    memory: Memory = _SET["memory"]
