@@ -118,6 +118,7 @@ class Action:
             shown where its preview is more than a bare text or picture.
         table: the result as a table, lines of values with commas between, which ``-o NAME.csv`` saves.
         shows_all: the text is all in there too, so that at the end a page shows nothing else.
+        report: what ``--json`` tells of a complete result besides, by names of its own: sentences, figures.
         clicks: what parts of the result picture lead to when they are clicked on a page.
         onward: what a finished job leads to.
         score: how many of a result's answers are right, and of how many; a page adds them up while it is visited.
@@ -142,6 +143,7 @@ class Action:
     show: Callable[[Any], str] | None = None
     table: Callable[[Any], str] | None = None
     shows_all: bool = False
+    report: Callable[[Any], Mapping[str, Any]] | None = None
     clicks: Clicks | None = None
     onward: Onward | None = None
     score: Callable[[Any], tuple[int, int]] | None = None

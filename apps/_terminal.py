@@ -220,7 +220,8 @@ def _one(
     results.check(action, inputs)
     if action.output in {"image", "text", "video"}:
         place = results.Place.of(action, inputs, settings, options.out)
-        anew = options.again or results.has_folders(inputs) or not place.path.exists()
+        asked = options.json_report and action.report is not None  # which only the result itself can tell
+        anew = options.again or asked or results.has_folders(inputs) or not place.path.exists()
         if not anew and (there := place.done_already(results.job_key(action, inputs, settings), inputs)) is not None:
             screen.say(f"{there} is there already, made by this very job (--again makes it anew).")
             if not options.json_report:
@@ -245,7 +246,8 @@ def _one(
         if screen.stream is not None:
             screen.say(f"Saved in {saved.path}.")
         screen.say(_took(saved))
-    return facts(saved)
+    more = action.report(saved.result) if action.report is not None and saved.complete else {}
+    return {**facts(saved), **more}
 
 
 def _end(saved: Saved, stream: Stream | None) -> None:

@@ -74,6 +74,10 @@ def _table(captions: Any) -> str:
     return str(captions.csv)
 
 
+def _report(captions: Any) -> dict[str, Any]:
+    return {"captions": [one.to_json() for one in captions.descriptions]}
+
+
 def _examples(folder: Path) -> Mapping[str, Values | Callable[[], Values]]:
     """A scene that is drawn anew at each click, and a photo of what no bundled captioner has ever seen."""
 
@@ -110,6 +114,7 @@ APP = App(
             show=_show,
             shows_all=True,
             table=_table,
+            report=_report,
         ),
         Action(
             verb="train caption",

@@ -83,6 +83,12 @@ def test_a_folder_becomes_a_table(here: Creative) -> None:
     assert said.json["metrics"] == {"pictures": 40, "known": 40, "skipped": 1}
     assert any("1 of 41 files could not be read" in message for message in said.json["messages"])
     assert any("broken.jpg" in message for message in said.json["messages"])
+    told = said.json["captions"]
+    assert len(told) == 40
+    assert {"file", "known", "model", "sentences", "guesses"} == set(told[0])
+    assert {"text", "confidence", "words", "confidences"} == set(told[0]["sentences"][0])
+    again = here("caption", "photos", *MODEL, "-o", "captions.csv", "--json")
+    assert again.json["captions"] == told  # though the file is there already
     rows = list(csv.DictReader(Path("captions.csv").read_text(encoding="utf-8").splitlines()))
     assert [row["file"] for row in rows] == [f"{number:02}, of 40.png" for number in range(40)]
     for number, row in enumerate(rows):

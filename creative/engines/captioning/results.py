@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -87,6 +87,24 @@ class Description:
         labels = ", ".join(f"{guess.label} ({100 * guess.confidence:.0f} %)" for guess in self.guesses)
         told = f"unlike anything the model {self.model} has seen; perhaps: {labels}"
         return f"{told}; anyway: {self.best.text}" if self.best else told
+
+    def to_json(self) -> dict[str, Any]:
+        """For other programs: file, model, known, guesses, and the sentences word by word with how sure each is."""
+        return {
+            "file": self.name,
+            "model": self.model,
+            "known": self.known,
+            "guesses": [{"label": one.label, "confidence": round(one.confidence, 4)} for one in self.guesses],
+            "sentences": [
+                {
+                    "text": one.text,
+                    "confidence": round(one.confidence, 4),
+                    "words": list(one.words),
+                    "confidences": [round(each, 4) for each in one.confidences],
+                }
+                for one in self.sentences
+            ],
+        }
 
 
 @dataclass(frozen=True)
