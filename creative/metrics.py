@@ -58,22 +58,71 @@ def style_quality(
     with torch.no_grad():
         maps = [features(picture) for picture in (content, style, image)]
     photo, painting, result = ({layer: gram(values) for layer, values in seen.items()} for seen in maps)
+    return StyleQuality(
+        style=style_distance(photo, painting, result),
+        content=content_distance(maps[0][content_layer], maps[2][content_layer]),
+        grain=grain(image) / max(grain(style), 1e-12),
+    )
+
+
+def style_distance(photo: Mapping[str, Tensor], painting: Mapping[str, Tensor], result: Mapping[str, Tensor]) -> float:
+    """How far a result's style is from the painting's, from the Gram matrices of each by layer; see ``StyleQuality``.
+
+    Layers that one of them lacks do not count.
+    """
     distances = [
         (result[layer] - painting[layer]).norm() / (photo[layer] - painting[layer]).norm().clamp(min=1e-12)
         for layer in result
+        if layer in painting and layer in photo
     ]
-    kept, changed = maps[0][content_layer], maps[2][content_layer]
-    return StyleQuality(
-        style=torch.stack(distances).mean().item(),
-        content=((changed - kept).norm() / kept.norm().clamp(min=1e-12)).item(),
-        grain=grain(image) / max(grain(style), 1e-12),
-    )
+    return torch.stack(distances).mean().item()
+
+
+def content_distance(photo: Tensor, result: Tensor) -> float:
+    """How far a result's content is from the photo's, from a layer's map of each; see ``StyleQuality``."""
+    return ((result - photo).norm() / photo.norm().clamp(min=1e-12)).item()
 
 
 def grain(picture: Tensor) -> float:
     """The standard deviation of the 3 × 3 Laplacian of a picture's lightness: (1, 3, H, W) in [0, 1]."""
     laplacian = picture.new_tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]]).view(1, 1, 3, 3)
     return F.conv2d(lightness(picture), laplacian).std().item()
+
+
+def checkerboard(pictures: Tensor) -> float:
+    """How much of the finest detail repeats every 2 or every 4 pixels: 1 as much as neighbouring frequencies, above
+    that a checkerboard, as transposed convolutions draw it (Odena et al., 2016, Deconvolution and Checkerboard
+    Artifacts).
+
+    The power spectrum of lightness at the frequencies 1/2 and 1/4 of either direction, relative to that nearby.
+
+    Args:
+        pictures: (B, 3, H, W) in [0, 1], sides of at least 64 pixels.
+    """
+    height, width = (side - side % 16 for side in pictures.shape[-2:])
+    grey = lightness(pictures[..., :height, :width])[:, 0]
+    window = torch.hann_window(height, device=grey.device)[:, None] * torch.hann_window(width, device=grey.device)
+    power = torch.fft.fft2((grey - grey.mean((1, 2), keepdim=True)) * window).abs().square().mean(0)
+    ratios = []
+    for rows, columns in ((2, 0), (0, 2), (2, 2), (4, 0), (0, 4), (4, 4), (4, 2), (2, 4)):
+        row = height // rows if rows else 0
+        column = width // columns if columns else 0
+        ratios.append(_peak(power, row, column))
+    return float(torch.stack(ratios).max())
+
+
+def _peak(power: Tensor, row: int, column: int, near: int = 1, far: int = 5) -> Tensor:
+    """Mean power around a frequency relative to the median of that somewhat further away."""
+    rolled = power.roll((far - row, far - column), (0, 1))[: 2 * far + 1, : 2 * far + 1]
+    offsets = torch.arange(-far, far + 1, device=power.device)
+    distance = torch.maximum(offsets.abs()[:, None], offsets.abs()[None])
+    # The axes through zero frequency carry the edges of the picture; there only the same axis is a fair neighbour.
+    fair = torch.ones_like(distance, dtype=torch.bool)
+    if row == 0:
+        fair &= offsets[:, None].abs() <= near
+    if column == 0:
+        fair &= offsets[None].abs() <= near
+    return rolled[(distance <= near) & fair].mean() / rolled[(distance > near + 1) & fair].median().clamp(min=1e-12)
 
 
 def pooled(maps: Mapping[str, Tensor], layer: str) -> Tensor:

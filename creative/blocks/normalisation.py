@@ -43,6 +43,7 @@ class Normalise(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
+        """See the class."""
         y, mean, inverse = torch.native_batch_norm(x, weight, bias, None, None, True, 0.0, eps)
         ctx.save_for_backward(x, weight, mean, inverse)
         ctx.eps, ctx.needs = eps, [True, weight is not None, bias is not None]
@@ -50,6 +51,7 @@ class Normalise(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """Nothing for channels that are flat."""
         x, weight, mean, inverse = ctx.saved_tensors  # inverse = 1 / √(variance + eps)
         dx, dweight, dbias = torch.ops.aten.native_batch_norm_backward(
             grad, x, weight, None, None, mean, inverse, True, ctx.eps, ctx.needs

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from creative.blocks.generators import bounded
 from creative.blocks.normalisation import Normalise
 from creative.checkpoint import CheckpointError, in_float32, load_checkpoint, load_into, packed_as, read_metadata
-from creative.device import random_generator
+from creative.device import autocast, fast_dtype, random_generator
 from creative.files import shown
 from creative.losses import Moments, moments
 from creative.models.features import Features
@@ -133,8 +133,8 @@ class StyleNet(nn.Module):
         # Of 3 × 3 convolutions: each block's two at an eighth and at a quarter of the size, and those in between.
         self.halo = -(-(16 * config.blocks[1] + 8 * config.blocks[0] + 24) // 8) * 8
         self.predictor = Predictor(config, self.length) if config.hidden else None
-        self.code: Tensor | None
-        self.register_buffer("code", None if config.hidden else torch.zeros(1, self.length))
+        self.code: nn.Parameter | None
+        self.register_parameter("code", None if config.hidden else nn.Parameter(torch.zeros(1, self.length)))
 
     def forward(
         self,
@@ -249,16 +249,13 @@ class Style:
         if self.masks is None:
             return _normalised(x, scale, shift, statistics, eps)
         plain = _normalised(x, torch.ones_like(scale[:1]), torch.zeros_like(shift[:1]), statistics, eps)
-        there = F.adaptive_avg_pool2d(self.masks, x.shape[-2:]).to(x.dtype)
+        there = F.adaptive_avg_pool2d(self.masks, (x.shape[-2], x.shape[-1])).to(x.dtype)
         return plain * _spread(there, scale) + _spread(there, shift)
 
     def finished(self, picture: Tensor, drawn: Tensor) -> Tensor:
         """The photo in this style's colours with what is drawn on it."""
         extra = self.codes[:, :EXTRA]
-        if self.masks is not None:
-            extra = _spread(self.masks, extra)  # (B, EXTRA, H, W)
-        else:
-            extra = extra[..., None, None]
+        extra = extra[..., None, None] if self.masks is None else _spread(self.masks, extra)  # (B, EXTRA, H, W)
         colours = extra[:, :9].unflatten(1, (3, 3))
         moved = (colours * (picture - 0.5)[:, None]).sum(2) + extra[:, 9:12]
         return bounded((picture + moved + extra[:, 12:15] * drawn.to(picture.dtype)) * 2 - 1) / 2 + 0.5
@@ -267,7 +264,7 @@ class Style:
 def _normalised(
     x: Tensor, scale: Tensor, shift: Tensor, statistics: tuple[Tensor, Tensor] | None, eps: float
 ) -> Tensor:
-    """One picture at a time by the kernel of batch normalisation, which is the fastest; scales and shifts (B or 1, C)."""
+    """One picture at a time by the kernel of batch normalisation, the fastest; scales and shifts (B or 1, C)."""
     parts = []
     for place, picture in enumerate(x.split(1)):
         own = (scale[min(place, len(scale) - 1)], shift[min(place, len(shift) - 1)])
@@ -292,13 +289,13 @@ class Layer(nn.Module):
 
     def __init__(self, inputs: int, channels: int, *, stride: int = 1, double: bool = False, relu: bool = True) -> None:
         super().__init__()
-        self.channels, self.double, self.relu = channels, double, relu
+        self.channels, self.doubles, self.relu = channels, double, relu
         self.conv = nn.Conv2d(inputs, channels, 3, stride, bias=False)
         nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
 
     def forward(self, x: Tensor, style: Style) -> Tensor:
         """(B, inputs, H, W) -> (B, channels, H, W), half or twice the size where it is made so."""
-        if self.double:
+        if self.doubles:
             x = F.interpolate(x, scale_factor=2, mode="nearest")
         x = style.normalised(self.conv(F.pad(x, (1, 1, 1, 1), mode="reflect")), self.channels)
         return x.relu_() if self.relu else x
@@ -402,7 +399,9 @@ def style_moments(features: Features, picture: Tensor) -> dict[str, Moments]:
     """
     width = min(FRAME, picture.shape[-1] - 1, picture.shape[-2] - 1)
     whole = F.pad(picture, (width,) * 4, mode="reflect") if width else picture
-    maps = {PIXELS: whole, **features(whole)}
+    with autocast(whole.device, fast_dtype(whole.device)):
+        maps = features(whole)
+    maps = {PIXELS: whole, **{name: values.float() for name, values in maps.items()}}
     return {name: moments(values).normalised() for name, values in maps.items()}
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from creative.images import lightness
 from creative.losses import content_loss
-from creative.metrics import JUDGED, Ruler
+from creative.metrics import JUDGED, Ruler, checkerboard
 from creative.metrics import describe_pictures as describe
 from creative.models.features import Features
 
@@ -41,42 +41,6 @@ def content_distance(features: Features, pictures: Tensor, others: Tensor, layer
         for picture, other in zip(pictures.split(1), others.split(1), strict=True)
     ]
     return float(torch.stack(found).mean())
-
-
-def checkerboard(pictures: Tensor) -> float:
-    """How much of the finest detail repeats every 2 or every 4 pixels: 1 as much as neighbouring frequencies, above
-    that a checkerboard, as transposed convolutions draw it (Odena et al., 2016, Deconvolution and Checkerboard
-    Artifacts).
-
-    The power spectrum of lightness at the frequencies 1/2 and 1/4 of either direction, relative to that nearby.
-
-    Args:
-        pictures: (B, 3, H, W) in [0, 1], sides of at least 64 pixels.
-    """
-    height, width = (side - side % 16 for side in pictures.shape[-2:])
-    grey = lightness(pictures[..., :height, :width])[:, 0]
-    window = torch.hann_window(height, device=grey.device)[:, None] * torch.hann_window(width, device=grey.device)
-    power = torch.fft.fft2((grey - grey.mean((1, 2), keepdim=True)) * window).abs().square().mean(0)
-    ratios = []
-    for rows, columns in ((2, 0), (0, 2), (2, 2), (4, 0), (0, 4), (4, 4), (4, 2), (2, 4)):
-        row = height // rows if rows else 0
-        column = width // columns if columns else 0
-        ratios.append(_peak(power, row, column))
-    return float(torch.stack(ratios).max())
-
-
-def _peak(power: Tensor, row: int, column: int, near: int = 1, far: int = 5) -> Tensor:
-    """Mean power around a frequency relative to the median of that somewhat further away."""
-    rolled = power.roll((far - row, far - column), (0, 1))[: 2 * far + 1, : 2 * far + 1]
-    offsets = torch.arange(-far, far + 1, device=power.device)
-    distance = torch.maximum(offsets.abs()[:, None], offsets.abs()[None])
-    # The axes through zero frequency carry the edges of the picture; there only the same axis is a fair neighbour.
-    fair = torch.ones_like(distance, dtype=torch.bool)
-    if row == 0:
-        fair &= offsets[:, None].abs() <= near
-    if column == 0:
-        fair &= offsets[None].abs() <= near
-    return rolled[(distance <= near) & fair].mean() / rolled[(distance > near + 1) & fair].median().clamp(min=1e-12)
 
 
 def matched_colours(pictures: Tensor, wanted: Tensor) -> Tensor:
