@@ -27,5 +27,5 @@ def save_toy_painter(path: Path, *, seed: int = 0, of_one: bool = False) -> Path
         torch.manual_seed(seed)
         network = StyleNet(config)
         if network.code is not None:
-            network.code += 0.3 * torch.randn(1, network.length)
+            network.code.copy_(0.3 * torch.randn(1, network.length))
     return save_checkpoint(path, packed(network), {"config": config.to_json()})
