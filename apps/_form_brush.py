@@ -18,6 +18,9 @@ BLANK = (768, 512)
 """Size of a canvas with no picture below it."""
 SCRIPT = (Path(__file__).parent / "_brush.js").read_text(encoding="utf-8")
 
+CHANGED = "(file, text) => { dispatchEvent(new Event('painted')); return text ? null : file; }"
+"""A painting takes the place of a file, and the canvas shows one that came from elsewhere."""
+
 
 def palette_of(field: Description) -> dict[str, tuple[int, int, int]]:
     """The colours that it is painted with."""
@@ -40,9 +43,8 @@ def build_brush(field: Description) -> tuple[Any, Any]:
                 placeholder="Drop, paste or click", elem_classes=["picture", "own", field.file or ""],
             )  # fmt: skip
     quiet: dict[str, Any] = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
-    painted.input(None, None, given, js="() => null", **quiet)
     given.upload(None, None, painted, js="() => ''", **quiet)
-    painted.change(None, None, None, js="() => dispatchEvent(new Event('painted'))", **quiet)
+    painted.change(None, [given, painted], given, js=CHANGED, **quiet)
     return given, painted
 
 

@@ -89,7 +89,8 @@ def build_gallery(page: gr.Blocks, output: Path, forms: Sequence[ActionForm] = (
         form.done.then(refresh, None, [files, gallery], **quiet)
     gallery.select(choose, files, [panel, picture, film, text, shown, download, chosen, how], **quiet)
     if forms:
-        again.click(use, chosen, [c for form in forms for w in form.widgets for c in w.components], **quiet)
+        told = {**quiet, "queue": True}  # without the queue gradio prints what should be told
+        again.click(use, chosen, [c for form in forms for w in form.widgets for c in w.components], **told)
 
 
 def _looked_at(past: Past, copy: str, picture: Any, film: Any, text: Any, shown: Any) -> Updates:
