@@ -87,12 +87,12 @@ class TrainDiffusionSettings(RecipeSettings):
         "v_prediction", title="Prediction", description="What comes out: the velocity or the noise", advanced=True
     )
     snr_limit: float = Field(
-        0.0,
+        5.0,
         ge=0,
         le=1000,
         title="Min-SNR",
         widget="number",
-        description="Weigh steps by their signal-to-noise ratio up to this, 5 in the paper; 0: all alike",
+        description="Weigh timesteps by their signal-to-noise ratio up to this; 0: all alike",
         advanced=True,
     )
     drop_label: float = Field(

@@ -7,7 +7,18 @@ network, ``evaluation`` measures it.
 
 from creative.engines.diffusion.diffuser import Diffuser, load_diffuser
 from creative.engines.diffusion.drawing import between, generate
+from creative.engines.diffusion.evaluation import evaluate_diffusion
+from creative.engines.diffusion.filling import fill
 from creative.engines.diffusion.restyling import restyle
 from creative.engines.diffusion.training import train_diffusion
 
-__all__ = ["Diffuser", "between", "generate", "load_diffuser", "restyle", "train_diffusion"]
+__all__ = [
+    "Diffuser",
+    "between",
+    "evaluate_diffusion",
+    "fill",
+    "generate",
+    "load_diffuser",
+    "restyle",
+    "train_diffusion",
+]

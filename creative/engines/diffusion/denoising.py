@@ -13,7 +13,7 @@ from creative.data.draws import mixed_seed
 from creative.device import autocast, fast_dtype, random_generator
 from creative.engines.diffusion.schedule import Sampler, make_sampler
 from creative.engines.diffusion.tiles import in_tiles
-from creative.models.diffusion import Diffusion
+from creative.models.diffusion import Diffusion, Prediction
 
 MOST = 64
 """Squares that go through the network at once."""
@@ -104,7 +104,7 @@ class Descent:
         extra = {"eta": self.aim.eta, "generator": generator} if self.aim.sampler == "ddim" else {}
         for timestep in self.timesteps:
             said = predict(self.network, self.noisy, timestep, self.aim)
-            guess = guessed(self.scheduler, said, self.noisy, timestep)
+            guess = guessed(self.scheduler, said, self.noisy, timestep, self.network.config.prediction)
             self.noisy = self.scheduler.step(said, timestep, self.noisy, **extra).prev_sample
             yield guess
 
@@ -117,11 +117,11 @@ def drawn(network: Diffusion, start: Tensor, aim: Aim) -> Tensor:
     return to_pixels(descent.noisy)
 
 
-def guessed(scheduler: Any, said: Tensor, noisy: Tensor, timestep: Tensor) -> Tensor:
+def guessed(scheduler: Any, said: Tensor, noisy: Tensor, timestep: Tensor, prediction: Prediction) -> Tensor:
     """The picture that the network sees under the noise, in [-1, 1]."""
     kept = scheduler.alphas_cumprod[int(timestep)].to(noisy)
     signal, noise_ = kept.sqrt(), (1 - kept).sqrt()
-    if scheduler.config.prediction_type == "v_prediction":
+    if prediction == "v_prediction":
         return (signal * noisy - noise_ * said).clamp(-1, 1)
     return ((noisy - noise_ * said) / signal.clamp(min=1e-4)).clamp(-1, 1)
 

@@ -13,15 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
 from creative.engines.diffusion.denoising import Descent, to_pixels
 from creative.engines.diffusion.diffuser import BUNDLED, Diffuser, choose_diffuser
 from creative.engines.diffusion.drawing import make_aim, previewed
+from creative.engines.diffusion.tiles import level_of, pad
 from creative.images import contact_sheet, fit, resize, to_image, to_tensor
-from creative.models.diffusion import DiffusionConfig
 from creative.options.diffusion import DiffuseSettings
 from creative.progress import Step
 
@@ -90,24 +89,3 @@ def _restyle(photo: Image.Image, settings: DiffuseSettings, diffuser: Diffuser) 
         result = laid(padded.expand(len(results), -1, -1, -1))
     result.info["provenance"] = diffuser.provenance(settings, {"photo": photo})
     return result
-
-
-def level_of(short: int, config: DiffusionConfig) -> int:
-    """How near a square of the network is to a picture with this short side in pixels."""
-    level = 0
-    while level + 1 < config.num_levels and short >= config.size * 2 ** (level + 0.5):
-        level += 1
-    return level
-
-
-def pad(pictures: Tensor, config: DiffusionConfig) -> Tensor:
-    """Mirrored on at the right and below to whole patches and at least one square: (B, 3, H, W)."""
-    height, width = pictures.shape[-2:]
-    down, across = (max(config.size, -(-side // config.multiple) * config.multiple) - side for side in (height, width))
-    while down or across:  # a mirror shows no more than there is
-        step = min(down, pictures.shape[-2] - 1), min(across, pictures.shape[-1] - 1)
-        if min(pictures.shape[-2:]) < 2:
-            return F.pad(pictures, (0, across, 0, down), mode="replicate")
-        pictures = F.pad(pictures, (0, step[1], 0, step[0]), mode="reflect")
-        down, across = down - step[0], across - step[1]
-    return pictures

@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+from creative.models.diffusion import DiffusionConfig
 
 
 def starts(length: int, side: int, overlap: int) -> list[int]:
@@ -51,3 +54,33 @@ def _window(length: int, like: Tensor) -> Tensor:
     """Weights along a side: a bow with ends above 0, since nothing but a square's end may cover a picture's."""
     place = (torch.arange(length, device=like.device, dtype=like.dtype) + 0.5) / length
     return (torch.pi * place).sin().square() + 0.01
+
+
+def level_of(short: int, config: DiffusionConfig) -> int:
+    """How near a square of the network is to a picture with this short side in pixels."""
+    level = 0
+    while level + 1 < config.num_levels and short >= config.size * 2 ** (level + 0.5):
+        level += 1
+    return level
+
+
+def pad(pictures: Tensor, config: DiffusionConfig) -> Tensor:
+    """Mirrored on at the right and below to whole patches and at least one square: (B, 3, H, W)."""
+    height, width = pictures.shape[-2:]
+    down, across = (max(config.size, -(-side // config.multiple) * config.multiple) - side for side in (height, width))
+    while down or across:  # a mirror shows no more than there is
+        step = min(down, pictures.shape[-2] - 1), min(across, pictures.shape[-1] - 1)
+        if min(pictures.shape[-2:]) < 2:
+            return F.pad(pictures, (0, across, 0, down), mode="replicate")
+        pictures = F.pad(pictures, (0, step[1], 0, step[0]), mode="reflect")
+        down, across = down - step[0], across - step[1]
+    return pictures
+
+
+def ladder(height: int, width: int, config: DiffusionConfig) -> list[tuple[int, int]]:
+    """Sizes (height, width) at which a picture is worked on, each half as large as the next: the first is one that the
+    network sees about as a whole, the last is the picture's own."""
+    count = 0
+    while min(height, width) / 2 ** (count + 1) >= 0.7 * config.size:
+        count += 1
+    return [(round(height / 2**step), round(width / 2**step)) for step in range(count, -1, -1)]

@@ -25,7 +25,7 @@ from creative.device import choose_device
 from creative.engines.diffusion.denoising import Aim, drawn, noise
 from creative.engines.diffusion.schedule import loss_weights, make_noiser
 from creative.engines.diffusion.squares import Squares
-from creative.engines.training import Networks, Task, TrainingError, Update, train
+from creative.engines.training import Networks, Task, TrainingError, Update, check_run, train
 from creative.files import shown
 from creative.images import contact_sheet
 from creative.metrics import JUDGED, Ruler, describe_pictures
@@ -75,6 +75,7 @@ def train_diffusion(
     kinds = find_domains(a, b)
     names = _names([kind.folder for kind in kinds])
     about = {name: _identity(kind) for name, kind in zip(names, kinds, strict=True)}
+    check_run(settings, folder, resume=resume)
     last = folder / "last.safetensors"
     if resume and last.exists():
         before = read_metadata(last).get("config", {}).get("pictures", {})
