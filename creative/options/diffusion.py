@@ -15,6 +15,7 @@ from creative.settings import DiffuserName, Field, Inputs, MaskFile, PictureFile
 Sampler = Literal["auto", "dpm", "ddim"]
 Aspect = Literal["1:1", "4:3", "3:4", "3:2", "2:3", "16:9", "9:16"]
 Memory = Literal["auto", "whole", "sliced", "offload", "sequential"]
+BUNDLED_DIFFUSER = "diffusion"
 MAX_PROMPT = 5000
 """Characters of a prompt, at most; a pipeline's tokenizer cuts it much shorter."""
 

@@ -35,6 +35,8 @@ class DrawSettings(_OurSettings):
 
     domain: str | None = _SET["domain"]
     num: int = Field(16, ge=1, le=64, title="Pictures", description="How many to draw on a sheet")
+    size: int | None = _SET["size"]
+    aspect: Aspect = _SET["aspect"]
 
 
 class BetweenSettings(_OurSettings):
@@ -45,6 +47,7 @@ class BetweenSettings(_OurSettings):
         1, ge=0, le=2**32 - 1, title="Second seed", widget="seed", description="The way ends with this seed's picture"
     )
     num: int = Field(8, ge=2, le=64, title="Pictures", description="How many on the way, both ends among them")
+    size: int | None = _SET["size"]
 
 
 class RestyleInputs(Inputs):
@@ -61,6 +64,7 @@ class RestyleSettings(_OurSettings):
     strength: float = Field(
         0.5, ge=0, le=1, step=0.05, title="Strength", description="0 gives the photo back, 1 keeps nothing of it"
     )
+    num: int = Field(1, ge=1, le=64, title="Pictures", description="How many, each of another seed")
     size: int | None = _SET["size"]
 
 

@@ -41,7 +41,7 @@ from creative.engines.diffusion.pipelines_loading import (
     find_adapter,
     load_pipeline,
 )
-from creative.engines.diffusion.pipelines_pictures import Frame, edges, noise_between, roughly
+from creative.engines.diffusion.pipelines_pictures import Frame, edges, noise_between, roughly, sheet
 from creative.engines.diffusion.pipelines_place import (
     PipelineError,
     Task,
@@ -53,7 +53,6 @@ from creative.engines.diffusion.pipelines_place import (
     weight_files,
     weights_sha256,
 )
-from creative.engines.diffusion.sheets import sheet
 from creative.images import fit, resize
 from creative.options.diffusion import DiffuseSettings, Memory
 from creative.pretrained import Place

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from creative.device import random_generator
-from creative.images import fit, resize, to_image
+from creative.images import contact_sheet, fit, resize, to_image, to_tensor
 from creative.options.diffusion import DiffuseSettings
 
 _SD_COLOURS = ((0.35, 0.23, 0.32), (0.33, 0.50, 0.24), (-0.28, 0.18, 0.27), (-0.21, -0.26, -0.72))
@@ -110,3 +111,11 @@ def roughly(latents: Tensor, size: tuple[int, int]) -> Image.Image:
     else:
         picture = (found.mean(1, keepdim=True) / (2 * found.std() + 1e-6) + 0.5).expand(-1, 3, -1, -1)
     return resize(to_image(picture), size)
+
+
+def sheet(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Pictures of one size in rows, as near to a square as their number allows; a single one as it is."""
+    if len(pictures) == 1:
+        return pictures[0].copy()
+    columns = math.ceil(math.sqrt(len(pictures)))
+    return contact_sheet(torch.cat([to_tensor(picture) for picture in pictures]).split(columns))

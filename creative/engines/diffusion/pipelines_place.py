@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -95,6 +95,14 @@ def read_index(folder: Path, name: str = "") -> Index:
         PipelineError: it is no pipeline, or is refused.
     """
     told = name or shown(folder)
+    index = _parts(folder, told)
+    for part in index.parts:
+        _check_weights(folder / part, told)
+    return index
+
+
+def _parts(folder: Path, told: str) -> Index:
+    """What the index alone says."""
     values = _json(folder / INDEX)
     if values is None:
         raise PipelineError(f"{told} holds no pipeline: {_what_else(folder)}")
@@ -104,10 +112,7 @@ def read_index(folder: Path, name: str = "") -> Index:
     entries = {key: value for key, value in values.items() if isinstance(value, list) and len(value) == 2}
     if not isinstance(kind, str) or any(_is_code(folder / key, str(one[0])) for key, one in entries.items() if one[0]):
         raise PipelineError(f"{told} comes with code of its own, which is not run; choose a pipeline without.")
-    index = Index(kind, {key: str(value[1]) for key, value in entries.items() if value[0] and value[1]})
-    for part in index.parts:
-        _check_weights(folder / part, told)
-    return index
+    return Index(kind, {key: str(value[1]) for key, value in entries.items() if value[0] and value[1]})
 
 
 def _json(path: Path) -> Any:
@@ -150,9 +155,13 @@ def _check_weights(part: Path, told: str) -> None:
     pickle = next((name for name in sorted(files) if name.endswith(_PICKLES)), None)
     if pickle is None:
         raise PipelineError(f"{told} is not complete: the weights of its {part.name} are missing.")
-    raise PipelineError(
-        f"The weights of {told} are pickles ({part.name}/{pickle}), which may run code when they are read, so they are "
-        f"not; choose a pipeline with safetensors, such as {SUGGESTED}."
+    raise PipelineError(_pickled(told, f"{part.name}/{pickle}"))
+
+
+def _pickled(told: str, file: str) -> str:
+    return (
+        f"The weights of {told} are pickles ({file}), which may run code when they are read, so they are not; "
+        f"choose a pipeline with safetensors, such as {SUGGESTED}."
     )
 
 
@@ -232,10 +241,7 @@ def fetch_pipeline(place: Place) -> Generator[Step, None, Path]:
         if INDEX not in sizes:
             raise PipelineError(f"{place.name} on huggingface.co holds no pipeline: there is no {INDEX} in it.")
         folder = Path(hf_hub_download(place.repository, INDEX, revision=info.sha)).parent
-        parts = [key for key, value in (_json(folder / INDEX) or {}).items() if isinstance(value, list)]
-        files = wanted(sizes, parts)
-        if not any(name.endswith(_SAFE) for name in files):
-            raise PipelineError(f"{place.name} has no safetensors, and pickles may run code, so they are not read.")
+        files = wanted(sizes, list(_parts(folder, place.name).parts), place.name)
         size = sum(files.values())
         told = f"Downloading {place.name} from huggingface.co: {size / 1e6:,.0f} MB, once."
         yield Step(0, len(files), message=told)
@@ -248,12 +254,19 @@ def fetch_pipeline(place: Place) -> Generator[Step, None, Path]:
     return folder
 
 
-def wanted(sizes: Mapping[str, int], parts: list[str]) -> dict[str, int]:
-    """Of a repository's files those that are needed, with their sizes: half precision where a part has it."""
+def wanted(sizes: Mapping[str, int], parts: Sequence[str], told: str) -> dict[str, int]:
+    """Of a repository's files those that are needed, with their sizes: half precision where a part has it.
+
+    Raises:
+        PipelineError: the weights of a part are pickles.
+    """
     found: dict[str, int] = {INDEX: sizes[INDEX]}
     for part in parts:
         own = {name: size for name, size in sizes.items() if name.startswith(f"{part}/") and name.count("/") == 1}
         weights = [name for name in own if name.endswith(_SAFE)]
+        pickle = next((name for name in own if name.endswith(_PICKLES)), None)
+        if pickle and not weights:
+            raise PipelineError(_pickled(told, pickle))
         halves = [name for name in weights if _HALF in name]
         found |= {name: own[name] for name in own if name.endswith(_SMALL) and "flax" not in name}
         found |= {name: own[name] for name in halves or weights if "non_ema" not in name}
