@@ -258,7 +258,10 @@ class Style:
         extra = extra[..., None, None] if self.masks is None else _spread(self.masks, extra)  # (B, EXTRA, H, W)
         colours = extra[:, :9].unflatten(1, (3, 3))
         moved = (colours * (picture - 0.5)[:, None]).sum(2) + extra[:, 9:12]
-        return bounded((picture + moved + extra[:, 12:15] * drawn.to(picture.dtype)) * 2 - 1) / 2 + 0.5
+        painted = picture + moved + extra[:, 12:15] * drawn.to(picture.dtype)
+        if not painted.requires_grad:
+            return painted.clamp(0, 1)
+        return bounded(painted * 2 - 1) / 2 + 0.5
 
 
 def _normalised(
