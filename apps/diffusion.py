@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from apps._app import Action, App, Onward, Values
 from apps._samples import photos_to_try, sample_photo, sample_titles
@@ -29,7 +29,12 @@ from creative.options.train_diffusion import (
 from creative.progress import Step
 from creative.settings import Inputs, Settings
 
+if TYPE_CHECKING:
+    from creative.data.archives import Archive
+
 Drawing = Generator[Step, None, Any]
+UNPACKED = "unpacked"
+"""The folder of a run for the pictures of zips."""
 
 
 def _diffuse(inputs: DiffuseInputs, settings: DiffuseSettings, device: str) -> Drawing:
@@ -84,9 +89,26 @@ def _recorded(drawing: Drawing, asked: set[str]) -> Drawing:
 
 
 def _train(inputs: TrainDiffusionInputs, settings: TrainDiffusionSettings, device: str, out: Path) -> Drawing:
+    from creative.data.archives import open_archive
     from creative.engines.diffusion import train_diffusion
 
-    return train_diffusion(inputs.a, inputs.b, settings, out, device=device)
+    a, b = (path if path.is_dir() else open_archive(path) for path in (inputs.a, inputs.b))
+    folders = [one if isinstance(one, Path) else one.folder(out / UNPACKED) for one in (a, b)]
+    if all(folder.is_dir() for folder in folders):  # what is wrong is told at once
+        return train_diffusion(folders[0], folders[1], settings, out, device=device)
+    return _unpacked_and_trained(a, b, settings, device, out)
+
+
+def _unpacked_and_trained(
+    a: Path | Archive, b: Path | Archive, settings: TrainDiffusionSettings, device: str, out: Path
+) -> Drawing:
+    """The zips become folders beside the run, where they are found when it goes on."""
+    from creative.data.archives import unpack
+    from creative.engines.diffusion import train_diffusion
+
+    one = a if isinstance(a, Path) else (yield from unpack(a, out / UNPACKED))
+    other = b if isinstance(b, Path) else (yield from unpack(b, out / UNPACKED))
+    return (yield from train_diffusion(one, other, settings, out, device=device))
 
 
 def _place_of_model(inputs: TrainDiffusionInputs, settings: TrainDiffusionSettings) -> Path:
@@ -110,14 +132,12 @@ def _draw_with_it(inputs: TrainDiffusionInputs, settings: TrainDiffusionSettings
 
 def _evaluate(inputs: EvaluateDiffusionInputs, settings: EvaluateDiffusionSettings, device: str) -> Drawing:
     from creative.engines.diffusion import evaluate_diffusion
-    from creative.trained import find_trained
 
-    weights = find_trained("diffuser", inputs.model) if inputs.model is not None else None
     return evaluate_diffusion(
         inputs.a,
         inputs.b,
         settings,
-        weights=weights,
+        model=inputs.model or BUNDLED_DIFFUSER,
         judge=inputs.judge_weights,
         sheet_file=inputs.sheet,
         device=device,
