@@ -6,10 +6,27 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from apps._app import Action, App, Live
+from apps._app import Action, App, Live, Onward
 from apps._painting import paint, styles_of
+from apps._painting_training import (
+    evaluate_any,
+    paint_with_any,
+    paint_with_one,
+    place_of_any,
+    place_of_one,
+    train_any,
+    train_one,
+)
 from apps._painting_videos import paint_live, paint_video
 from apps._samples import photos_to_try
+from creative.options.instant_style import (
+    EvaluateInstantStyleInputs,
+    EvaluateInstantStyleSettings,
+    TrainFastStyleInputs,
+    TrainFastStyleSettings,
+    TrainInstantStyleInputs,
+    TrainInstantStyleSettings,
+)
 from creative.options.style_transfer import (
     PresetInputs,
     PresetSettings,
@@ -98,6 +115,39 @@ APP = App(
             start=_keep_style,
             output="model",
             place=_place_of_preset,
+        ),
+        Action(
+            verb="train fast-style",
+            title="Train",
+            summary="Train a network that paints at once in one painting's style, better than the one for any.",
+            inputs=TrainFastStyleInputs,
+            settings=TrainFastStyleSettings,
+            start=train_one,
+            output="folder",
+            place=place_of_one,
+            onward=Onward("style", "Paint with it", paint_with_one),
+        ),
+        Action(
+            verb="train instant-style",
+            title="Train for any",
+            summary="Train a network that paints in any painting's style at once, on photos and paintings of your own.",
+            inputs=TrainInstantStyleInputs,
+            settings=TrainInstantStyleSettings,
+            start=train_any,
+            output="folder",
+            place=place_of_any,
+            page=False,
+            onward=Onward("style", "Paint with it", paint_with_any),
+        ),
+        Action(
+            verb="evaluate instant-style",
+            title="Measure",
+            summary="Measure a network that paints at once: style, content, grain, colours, checkerboard.",
+            inputs=EvaluateInstantStyleInputs,
+            settings=EvaluateInstantStyleSettings,
+            start=evaluate_any,
+            output="text",
+            page=False,
         ),
     ),
 )

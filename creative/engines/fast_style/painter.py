@@ -26,7 +26,7 @@ from creative.trained import find_trained, list_trained
 
 LEAST = 16
 """Pixels a side that a network needs; smaller pictures are continued."""
-SEEN = (160, 640)
+SEEN = (160, 512)
 """Between which longest sides, in pixels, networks learned to see paintings."""
 
 
