@@ -41,8 +41,11 @@ class Motion:
     cut: bool
 
     def carried(self, pixels: np.ndarray) -> np.ndarray:
-        """A picture (H, W) or (H, W, C) of the other frame, as it looks when it moves along."""
-        return warped(pixels, self.flow)
+        """A picture (H, W) or (H, W, C) of the other frame, as it looks when it moves along.
+
+        Interpolated cubically: what is carried from frame to frame to frame would be blurred by linear interpolation.
+        """
+        return warped(pixels, self.flow, cubic=True)
 
 
 def follow(frame: Image.Image, before: Image.Image) -> Motion:
@@ -120,12 +123,13 @@ def optical_flow(frame: Image.Image, other: Image.Image) -> np.ndarray:
     return np.asarray(search.calc(*greys, None), np.float32)
 
 
-def warped(pixels: np.ndarray, flow: np.ndarray) -> np.ndarray:
-    """What ``pixels`` (H, W) or (H, W, C) show where the flow (H, W, 2) points, linearly interpolated."""
+def warped(pixels: np.ndarray, flow: np.ndarray, *, cubic: bool = False) -> np.ndarray:
+    """What ``pixels`` (H, W) or (H, W, C) show where the flow (H, W, 2) points, linearly or cubically interpolated."""
     cv2 = _cv2()
     rows, columns = np.mgrid[: flow.shape[0], : flow.shape[1]].astype(np.float32)
     places = columns + flow[..., 0], rows + flow[..., 1]
-    return np.asarray(cv2.remap(pixels, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+    kind = cv2.INTER_CUBIC if cubic else cv2.INTER_LINEAR
+    return np.asarray(cv2.remap(pixels, *places, kind, borderMode=cv2.BORDER_REPLICATE))
 
 
 def still_visible(flow: np.ndarray, back: np.ndarray) -> np.ndarray:
