@@ -105,20 +105,19 @@ class Comparison:
             title, manner, picture = self.at_work
             cells.append(Cell(picture, title, manner))
         cells += [Cell(None, title) for title in self.to_come]
-        sheet = draw_sheet(cells, self.photo.size, self.notes)
+        sheet = draw_sheet(cells, self.photo.size, self._notes())
         if self.provenance is not None:
             sheet.info["provenance"] = self.provenance
         return sheet
 
     @property
-    def notes(self) -> list[str]:
-        """What has to be said of the figures, and of the ways that are missing."""
-        notes = [f"{title_of(name)} is left out: {why}" for name, why in self.left_out.items()]
-        if any(one.style is not None for result in self.results for one in result.distances):
-            notes.insert(0, STYLE_NOTE)
-        if self.results:
-            notes.insert(0, CONTENT_NOTE)
-        return notes
+    def missing(self) -> list[str]:
+        """Why ways are missing, a sentence for each."""
+        return [f"{title_of(name)} is left out: {why}" for name, why in self.left_out.items()]
+
+    def _notes(self) -> list[str]:
+        told = [*NOTES, *([SECOND_NOTE] if SECOND in self.judges else [])] if self.results else []
+        return [*told, *self.missing]
 
     def to_json(self) -> dict[str, Any]:
         """The figures for other programs."""
@@ -126,8 +125,13 @@ class Comparison:
         return {"ways": [one.to_json() for one in self.results], "left_out": left_out}
 
 
-STYLE_NOTE = "Style: 0 is the painting's, 1 as far from it as the photo."
-CONTENT_NOTE = "Content: 0 is the photo's. Time without loading; memory on top of what was held before."
+NOTES = (
+    "Style: 0 is the painting's, 1 as far from it as the photo. Content: 0 is the photo's. The network that sees "
+    "this is the one that optimisation paints by.",
+    "Seconds of work, without loading; the most memory held on top of what was held before.",
+)
+"""What has to be said of the figures."""
+SECOND_NOTE = "Second row of distances: SqueezeNet's, by which none of them paints."
 
 
 def compare(

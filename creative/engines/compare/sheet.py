@@ -146,17 +146,18 @@ def _draw_distance(
     look: Look,
 ) -> None:
     """A name, a number, and a bar from 0 to 1 between them."""
+    if value is None:
+        return
     left, top = corner
     pen.text((left, top), name, SOFT, look.small)
-    told = "-" if value is None else f"{value:.2f}"
-    pen.text((left + width, top), told, INK, look.small, anchor="ra")
+    pen.text((left + width, top), f"{value:.2f}", INK, look.small, anchor="ra")
     start = left + round(look.small.getlength("content ")) + look.px(2)
     end = left + width - round(look.small.getlength("0.00 ")) - look.px(4)
     middle, half = top + look.px(8), max(1, look.px(2))
     if end - start < look.px(12):
         return
     pen.rounded_rectangle((start, middle - half, end, middle + half), half, RULE)
-    if value is not None and value > 0.01:
+    if value > 0.01:
         reach = start + max(2 * half, round(min(1.0, value) * (end - start)))
         pen.rounded_rectangle((start, middle - half, reach, middle + half), half, colour)
 
