@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from apps._app import Action, App, Onward, Values
+from apps._app import Action, App, Values
 from apps._samples import photos_to_try, sample_photo, sample_titles
 from creative.options.diffusion import BUNDLED_DIFFUSER, DiffuseInputs, DiffuseSettings
 from creative.options.diffusion_forms import (
@@ -126,10 +127,6 @@ def _name_of_model(inputs: TrainDiffusionInputs) -> str:
     return inputs.name or "-".join(name or "pictures" for name in names)
 
 
-def _draw_with_it(inputs: TrainDiffusionInputs, settings: TrainDiffusionSettings) -> Values:
-    return {"model": _name_of_model(inputs)}
-
-
 def _evaluate(inputs: EvaluateDiffusionInputs, settings: EvaluateDiffusionSettings, device: str) -> Drawing:
     from creative.engines.diffusion import evaluate_diffusion
 
@@ -156,6 +153,14 @@ def _ways(folder: Path) -> Mapping[str, Values | Callable[[], Values]]:
     return {
         "Between two Monets": {"domain": "monet", "seed": 0, "between": 1},
         "Between two photos": {"domain": "photo", "seed": 3, "between": 7},
+    }
+
+
+def _prompts(folder: Path) -> Mapping[str, Values | Callable[[], Values]]:
+    return {
+        "A harbour": {"prompt": "a harbour at dusk, oil painting, thick brushstrokes"},
+        "A teapot": {"prompt": "product photo of a teapot made of moss, soft light"},
+        "A map": {"prompt": "hand-drawn map of an island, ink and watercolour"},
     }
 
 
@@ -236,11 +241,13 @@ APP = App(
         ),
         Action(
             verb="pipeline",
-            title="Your own model",
-            summary="Draw with a text-to-image pipeline of your own, such as SD-Turbo: from words, or from a photo.",
+            title="From words",
+            summary="Draw from words, or from words and a photo, by a pipeline of your own such as SD-Turbo."
+            + ("" if find_spec("transformers") else " It needs more packages: `pip install creative[diffusion]`."),
             inputs=PipelineInputs,
             settings=PipelineSettings,
             start=_part,
+            examples=_prompts,
             typed=False,
         ),
         Action(
@@ -252,7 +259,6 @@ APP = App(
             start=_train,
             output="folder",
             place=_place_of_model,
-            onward=Onward("draw", "Draw with it", _draw_with_it),
             page=False,
         ),
         Action(

@@ -19,35 +19,49 @@ class DrawInputs(Inputs):
     model: DiffuserName | None = _GIVEN["model"]
 
 
-class _OurSettings(Settings):
-    """What all that our own network does has in common."""
+_DOMAIN = Field(
+    "monet",
+    title="Domain",
+    suggestions=("monet", "photo"),
+    description="What comes out: monet or photo; a network of your own knows its own two",
+)
+_STEPS = Field(20, ge=1, le=200, title="Steps", description="Times that noise is taken away; more is finer and slower")
+_GUIDANCE = Field(
+    2.0, ge=0, le=8, step=0.1, title="Guidance", widget="slider", advanced=True,
+    description="How much more of the domain than the network itself would give; 1 adds nothing",
+)  # fmt: skip
 
-    steps: int = Field(
-        20, ge=1, le=200, title="Steps", description="Times that noise is taken away; more is finer and slower"
+
+class DrawSettings(Settings):
+    """How new pictures are drawn."""
+
+    domain: str = _DOMAIN
+    num: int = Field(16, ge=1, le=64, title="Pictures", description="How many to draw on a sheet")
+    size: int = Field(
+        64, ge=16, le=1024, step=16, title="Size", description="Longest side of each picture, pixels", widget="slider"
     )
-    guidance: float | None = _SET["guidance"]
+    steps: int = _STEPS
+    aspect: Aspect = _SET["aspect"]
+    guidance: float = _GUIDANCE
     sampler: Sampler = _SET["sampler"]
     eta: float = _SET["eta"]
 
 
-class DrawSettings(_OurSettings):
-    """How new pictures are drawn."""
-
-    domain: str | None = _SET["domain"]
-    num: int = Field(16, ge=1, le=64, title="Pictures", description="How many to draw on a sheet")
-    size: int | None = _SET["size"]
-    aspect: Aspect = _SET["aspect"]
-
-
-class BetweenSettings(_OurSettings):
+class BetweenSettings(Settings):
     """The way from one seed's picture to another's."""
 
-    domain: str | None = _SET["domain"]
+    domain: str = _DOMAIN
     between: int = Field(
         1, ge=0, le=2**32 - 1, title="Second seed", widget="seed", description="The way ends with this seed's picture"
     )
     num: int = Field(8, ge=2, le=64, title="Pictures", description="How many on the way, both ends among them")
-    size: int | None = _SET["size"]
+    size: int = Field(
+        64, ge=16, le=1024, step=16, title="Size", description="Longest side of each picture, pixels", widget="slider"
+    )
+    steps: int = _STEPS
+    guidance: float = _GUIDANCE
+    sampler: Sampler = _SET["sampler"]
+    eta: float = _SET["eta"]
 
 
 class RestyleInputs(Inputs):
@@ -57,15 +71,23 @@ class RestyleInputs(Inputs):
     model: DiffuserName | None = _GIVEN["model"]
 
 
-class RestyleSettings(_OurSettings):
+class RestyleSettings(Settings):
     """How a photo is restyled."""
 
-    domain: str | None = _SET["domain"]
+    domain: str = _DOMAIN
     strength: float = Field(
         0.5, ge=0, le=1, step=0.05, title="Strength", description="0 gives the photo back, 1 keeps nothing of it"
     )
-    num: int = Field(1, ge=1, le=64, title="Pictures", description="How many, each of another seed")
-    size: int | None = _SET["size"]
+    size: int = Field(
+        384, ge=64, le=2048, step=16, title="Size", description="Longest side of the result, pixels", widget="slider"
+    )
+    steps: int = _STEPS
+    num: int = Field(
+        1, ge=1, le=16, title="Pictures", description="How many, each with noise of its own", advanced=True
+    )
+    guidance: float = _GUIDANCE
+    sampler: Sampler = _SET["sampler"]
+    eta: float = _SET["eta"]
 
 
 class FillInputs(Inputs):
@@ -78,13 +100,20 @@ class FillInputs(Inputs):
     model: DiffuserName | None = _GIVEN["model"]
 
 
-class FillSettings(_OurSettings):
+class FillSettings(Settings):
     """How a photo is filled in."""
 
     domain: str = Field(
         "photo", title="Domain", suggestions=("photo", "monet"), description="What to fill it in as: photo or monet"
     )
-    size: int | None = _SET["size"]
+    steps: int = _STEPS
+    size: int | None = Field(
+        None, ge=64, le=4096, title="Size", description="Longest side of the result, pixels; none: the photo's own",
+        advanced=True,
+    )  # fmt: skip
+    guidance: float = _GUIDANCE
+    sampler: Sampler = _SET["sampler"]
+    eta: float = _SET["eta"]
 
 
 class PipelineInputs(Inputs):
@@ -122,11 +151,23 @@ class PipelineInputs(Inputs):
 class PipelineSettings(Settings):
     """How it draws. What is None is as the pipeline was made for."""
 
-    num: int = Field(1, ge=1, le=64, title="Pictures", description="How many to draw on a sheet")
-    steps: int | None = _SET["steps"]
-    strength: float | None = _SET["strength"]
-    guidance: float | None = _SET["guidance"]
-    size: int | None = _SET["size"]
+    strength: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        title="Strength",
+        description="0 gives a photo back, 1 keeps nothing of it; none: 0.5, or 1 under a mask",
+    )
+    num: int = Field(1, ge=1, le=16, title="Pictures", description="How many to draw on a sheet")
+    steps: int | None = Field(
+        None, ge=1, le=1000, title="Steps", description="Times that noise is taken away; none: as the pipeline needs"
+    )
+    guidance: float | None = Field(
+        None, ge=0, le=30, title="Guidance", description="How closely it keeps to the words; none: as it needs"
+    )
+    size: int | None = Field(
+        None, ge=16, le=4096, title="Size", description="Longest side, pixels; none: what the pipeline was made for"
+    )
     aspect: Aspect = _SET["aspect"]
     sampler: Sampler = _SET["sampler"]
     eta: float = _SET["eta"]
