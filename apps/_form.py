@@ -14,6 +14,7 @@ from apps._app import App
 from apps._form_action import ActionForm, Updates
 from apps._form_gallery import build_gallery
 from apps._form_gradio import gr
+from apps._form_live import LiveForm
 from apps._form_presets import offer_presets, offer_trained
 from apps._form_widgets import build_widget
 from apps._jobs import RUNNING
@@ -35,7 +36,8 @@ def build_page(app: App, output: Path = Path("out")) -> gr.Blocks:
         gr.HTML(f"<header><h1>{html.escape(app.title)}</h1><p>{html.escape(app.summary)}</p></header>")
         actions = [action for action in app.actions if action.page]
         forms, tabs = [], None
-        if len(actions) == 1:
+        live: list[LiveForm] = []
+        if len(actions) == 1 and actions[0].live is None:
             forms.append(ActionForm(actions[0], output, EMPTY))
         else:
             with gr.Tabs(elem_classes="actions") as tabs:
@@ -43,11 +45,15 @@ def build_page(app: App, output: Path = Path("out")) -> gr.Blocks:
                     with gr.Tab(action.title, id=action.verb, render_children=True):
                         lead = EMPTY if action.summary == app.summary else action.summary
                         forms.append(ActionForm(action, output, lead))
+                for action in actions:
+                    if action.live is not None:
+                        with gr.Tab(action.live.title, id=f"live {action.verb}", render_children=True):
+                            live.append(LiveForm(action, output))
         for form in forms:
             _follow_clicks(form, forms, tabs)
             _lead_on(form, forms, tabs)
-        offer_presets(page, forms)
-        offer_trained(page, forms)
+        offer_presets(page, forms, live)
+        offer_trained(page, forms, live)
         build_gallery(page, output, forms)
     return page
 

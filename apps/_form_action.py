@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import html
 import inspect
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from apps._app import Action
+from apps._app import Action, Live
 from apps._form_gradio import SITE, gr
 from apps._form_stage import Stage
 from apps._form_widgets import Widget, build_widget, preset_names
@@ -36,10 +36,14 @@ class ActionForm:
         with gr.Row(elem_classes="desk"):
             with gr.Column(scale=4, min_width=320, elem_classes="form"):
                 examples = gr.Row(elem_classes="examples", visible=action.examples is not None)
-                self.inputs = self._fields(action.inputs, advanced=False)
-                self.settings = self._fields(action.settings, advanced=False)
+                many = {action.batch, action.together}
+                self.inputs = fields_of(action.inputs, output, advanced=False, batch=many)
+                self.settings = fields_of(action.settings, output, advanced=False)
                 with gr.Accordion("More settings", open=False, elem_classes="advanced") as self.more:
-                    advanced = [self._fields(record, advanced=True) for record in (action.inputs, action.settings)]
+                    advanced = [
+                        fields_of(record, output, advanced=True, batch=many)
+                        for record in (action.inputs, action.settings)
+                    ]
                     self.inputs, self.settings = self.inputs + advanced[0], self.settings + advanced[1]
                 self.more.visible = bool(advanced[0] or advanced[1])
                 told, kinds = SAVED_AS["video" if action.output == "video" else "text"]
@@ -62,13 +66,6 @@ class ActionForm:
         )  # fmt: skip
         self.stage.keep_score(self.done)
         self.stop.click(self._halt, None, None, queue=False, api_visibility="private", show_progress="hidden")
-
-    def _fields(self, record: type[Record], *, advanced: bool) -> list[Widget]:
-        return [
-            build_widget(field, batch=field.name in {self.action.batch, self.action.together}, output=self.output)
-            for field in describe(record)
-            if field.advanced is advanced
-        ]
 
     def _offer_examples(self) -> None:
         """A button for each example, which puts its values into the form."""
@@ -137,20 +134,7 @@ class ActionForm:
         return handle
 
     def _read(self, values: Sequence[Any]) -> tuple[Any, Any]:
-        """The components' values as the action's inputs and settings."""
-        rest = iter(values)
-        given: dict[str, Any] = {}
-        for widget in self.widgets:
-            value = widget.read(*(next(rest) for _ in widget.components))
-            if value is not None and value != widget.field.default:  # what was left as it was is not given: see recipes
-                given[widget.field.name] = value
-        for widget in self.inputs:
-            if widget.field.required and widget.field.name not in given:
-                raise ValueError(f"Please give a {widget.field.title.lower()} first.")
-        names = {widget.field.name for widget in self.inputs}
-        inputs = self.action.inputs(**{name: value for name, value in given.items() if name in names})
-        settings = self.action.settings(**{name: value for name, value in given.items() if name not in names})
-        return inputs, settings
+        return read_form(self.action, self.inputs, self.settings, values)
 
     def _halt(self, request: gr.Request) -> None:
         RUNNING.stop((request.session_hash, self.action.verb))
@@ -185,6 +169,46 @@ class ActionForm:
             else:
                 values += [gr.skip() for _ in widget.components]
         return values
+
+
+def fields_of(
+    record: type[Record], output: Path, *, advanced: bool, batch: Collection[str | None] = ()
+) -> list[Widget]:
+    """The widgets of a record's basic or advanced fields, rendered into the current layout.
+
+    Args:
+        output: the folder for results.
+        batch: fields whose many files are given in several ways.
+    """
+    return [
+        build_widget(field, batch=field.name in batch, output=output)
+        for field in describe(record)
+        if field.advanced is advanced
+    ]
+
+
+def read_form(
+    asked: Action | Live, inputs: Sequence[Widget], settings: Sequence[Widget], values: Sequence[Any]
+) -> tuple[Any, Any]:
+    """The components' values, in the widgets' order, as inputs and settings.
+
+    Raises:
+        ValueError: something is missing or wrong.
+    """
+    rest = iter(values)
+    given: dict[str, Any] = {}
+    for widget in (*inputs, *settings):
+        value = widget.read(*(next(rest) for _ in widget.components))
+        if value is not None and value != widget.field.default:  # what was left as it was is not given: see recipes
+            given[widget.field.name] = value
+    for widget in inputs:
+        if widget.field.required and widget.field.name not in given:
+            raise ValueError(f"Please give a {widget.field.title.lower()} first.")
+    names = {widget.field.name for widget in inputs}
+    return (
+        asked.inputs(**{name: value for name, value in given.items() if name in names}),
+        asked.settings(**{name: value for name, value in given.items() if name not in names}),
+    )
 
 
 def _name(kind: str, source: Source) -> str | None:

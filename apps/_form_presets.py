@@ -10,12 +10,13 @@ from typing import Any
 
 from apps._form_action import ActionForm
 from apps._form_gradio import gr
+from apps._form_live import LiveForm
 from apps._form_widgets import OWN, preset_names, spoken, trained_choices
 
 
-def offer_presets(page: gr.Blocks, forms: Sequence[ActionForm]) -> None:
+def offer_presets(page: gr.Blocks, forms: Sequence[ActionForm], live: Sequence[LiveForm] = ()) -> None:
     """Keep the presets on offer, their titles and their swatches as they are now: one may have been made meanwhile."""
-    choices = [w.components[0] for form in forms for w in form.widgets if w.field.file == "style"]
+    choices = [w.components[0] for form in (*forms, *live) for w in form.widgets if w.field.file == "style"]
     if not choices:
         return
     pictures = gr.HTML(elem_classes="hidden")
@@ -30,9 +31,9 @@ def offer_presets(page: gr.Blocks, forms: Sequence[ActionForm]) -> None:
         event(offer, None, [pictures, *choices], api_visibility="private", show_progress="hidden")
 
 
-def offer_trained(page: gr.Blocks, forms: Sequence[ActionForm]) -> None:
+def offer_trained(page: gr.Blocks, forms: Sequence[ActionForm], live: Sequence[LiveForm] = ()) -> None:
     """Keep the trained networks on offer as they are now."""
-    widgets = [w for form in forms for w in form.widgets if w.field.file in OWN]
+    widgets = [w for form in (*forms, *live) for w in form.widgets if w.field.file in OWN]
     if not widgets:
         return
 

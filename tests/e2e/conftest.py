@@ -21,6 +21,7 @@ CHROMIUM = next(
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--no-proxy-server",
+    "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",  # a camera that shows a ball on green
 ]  # fmt: skip
 PATIENCE = 90_000
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import html
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Literal
 
 from PIL import Image, ImageFilter
 
-from apps._app import Action, App, Area, Clicks
+from apps._app import Action, App, Area, Clicks, Live
 from creative.progress import Step
 from creative.settings import Field, Inputs, MaskFile, PictureFile, Settings
 
@@ -36,6 +36,15 @@ class DoodleInputs(Inputs):
         None, title="Regions", description="A colour for each thing", widget="brush", over="photo"
     )
     mask: MaskFile | None = Field(None, title="Mask", description="Where to blur", widget="brush", over="photo")
+
+
+class MirrorInputs(Inputs):
+    mask: MaskFile | None = Field(None, title="Mask", description="Of no use", advanced=True)
+
+
+class MirrorSettings(Settings):
+    tint: Literal["red", "blue"] = Field("red", title="Tint", description="Of what is seen")
+    break_it: bool = Field(False, title="Break it", description="Refuse to see")
 
 
 class EchoInputs(Inputs):
@@ -143,6 +152,12 @@ def start_doodle(inputs: DoodleInputs, settings: BlurSettings, device: str) -> G
     return engine()
 
 
+def start_mirror(inputs: MirrorInputs, settings: MirrorSettings, device: str) -> Callable[[Image.Image], Image.Image]:
+    if settings.break_it:
+        raise ValueError("The mirror is <broken>.")
+    return lambda frame: Image.blend(frame, Image.new("RGB", frame.size, settings.tint), 0.9)
+
+
 def examples(folder: Path) -> dict[str, dict[str, Path]]:
     from apps._samples import sample_photo
 
@@ -151,7 +166,7 @@ def examples(folder: Path) -> dict[str, dict[str, Path]]:
 
 BLUR = Action(
     "blur", "Blur", "Blur a photo, softly and slowly.", BlurInputs, BlurSettings, start_blur,
-    batch="photo", examples=examples,
+    batch="photo", examples=examples, live=Live(MirrorInputs, MirrorSettings, start_mirror),
 )  # fmt: skip
 ECHO = Action("echo", "Echo", "Say it again.", EchoInputs, EchoSettings, start_echo, output="text", show=show_echo)
 TILES = Action(
