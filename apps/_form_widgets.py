@@ -262,7 +262,11 @@ def _styles(field: Description) -> Widget:
 
 OWN = frozenset({"translator", "painter", "diffuser"})
 """Kinds of trained networks that may be made on a page."""
-_NOBODY = {"captioner": "Whichever knows the picture", "painter": "As the style has it"}
+_NOBODY = {
+    "captioner": "Whichever knows the picture",
+    "painter": "As the style has it",
+    "diffuser": "The bundled one",
+}
 """What it means that none of a kind is given, where that is more than none."""
 PRETRAINED = {"captioner": {name: f"{title}, downloaded once" for name, title in SUGGESTED.items()}}
 """Networks of others that can be fetched, by kind and name; any other name can be written too."""
