@@ -89,7 +89,8 @@ def test_tiles_with_the_statistics_of_the_whole_show_no_seam(network: StyleNet) 
     whole, statistics = network(photo, code), network.measure(photo, code)
     edge, halo = 200, network.halo
     left = network(photo[..., : edge + halo], code, statistics=statistics)[..., :edge]
-    right = network(photo[..., edge - halo :], code, statistics=statistics)[..., halo:]
+    start = edge - halo
+    right = network(photo[..., start:], code, statistics=statistics, origin=(0, start))[..., halo:]
     assert torch.allclose(torch.cat([left, right], 3), whole, atol=1e-4)
     own = network(photo[..., : edge + halo], code)[..., :edge]
     assert not torch.allclose(own, whole[..., :edge], atol=1e-2)  # which is what the statistics are for
@@ -102,6 +103,13 @@ def test_a_pass_tells_its_own_statistics_whichever_it_uses(network: StyleNet) ->
     own = network.measure(picture(), code)
     assert len(seen) == len(own) == len(network.layers)
     assert torch.allclose(seen[0][0], own[0][0], atol=1e-5)
+
+
+def test_a_flat_sky_is_painted_too_and_the_same_each_time(network: StyleNet) -> None:
+    flat, code = torch.full((1, 3, 64, 64), 0.5), some_code(network)
+    painted = network(flat, code)
+    assert painted.std() > 0.01
+    assert torch.equal(painted, network(flat, code))
 
 
 def test_a_flat_picture_stays_finite_also_in_its_gradient(network: StyleNet) -> None:

@@ -7,8 +7,9 @@
 
 Dumoulin et al. (2017), A Learned Representation for Artistic Style, arXiv:1610.07629; Ghiasi et al. (2017), Exploring
 the structure of a real-time, arbitrary neural artistic stylization network, arXiv:1705.06830. Differs from both: the
-style is seen as the moments of feature maps, so that a painting and a preset of it are the same; what is drawn is added
-to the photo, so that the code 0 gives the photo itself.
+style is seen as the moments of feature maps, so that a painting and a preset of it are the same; what is drawn fades in
+over the photo, so that the code 0 gives the photo itself; and there is noise to paint with where a photo is flat
+(Karras et al., 2019, A Style-Based Generator Architecture, arXiv:1812.04948).
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 """Layers of the bundled features by whose moments, and the pixels' own, a style is known; presets hold the same."""
 FRAME = 24
 """Pixels of its own reflection around a picture whose moments are taken, as presets have it."""
+PERIOD = 512
+"""Pixels after which the noise that strokes grow from repeats."""
 EXTRA = 15
 """Numbers of a code that are no normalisation's: of the photo's colours (3 × 3 and 3) and of what is drawn (3)."""
 Statistics = list[tuple[Tensor, Tensor]]
@@ -61,14 +64,14 @@ class StyleNetConfig:
         size: side of the crops in pixels that it was trained on.
     """
 
-    widths: tuple[int, int, int] = (24, 40, 64)
+    widths: tuple[int, int, int] = (24, 48, 48)
     fine: int = 8
-    blocks: tuple[int, int] = (1, 2)
+    blocks: tuple[int, int] = (2, 2)
     hidden: int = 288
     channels: tuple[tuple[str, int], ...] = ()
     projections: int = 16
     features: str = ""
-    size: int = 160
+    size: int = 128
 
     def to_json(self) -> dict[str, Any]:
         """For the checkpoint."""
@@ -101,9 +104,9 @@ class StyleNetConfig:
 class StyleNet(nn.Module):
     """Photo and style code -> painting.
 
-    Down to an eighth of the size and up again, with the maps of the way down added on the way up; every convolution but
-    the last is followed by instance normalisation, whose scales and shifts are the code's. The code adds to those of
-    the identity: at 0 nothing is drawn and the photo's colours stay as they are.
+    Down to an eighth of the size and up again, with the map at a quarter of the size added on the way up; every
+    convolution but the last is followed by instance normalisation, whose scales and shifts are the code's. The code
+    adds to those of the identity: at 0 nothing is drawn and the photo's colours stay as they are.
 
     Attributes:
         config: its shape.
@@ -120,12 +123,12 @@ class StyleNet(nn.Module):
         fine = config.fine
         self.stem = Layer(12, half)
         self.down = nn.ModuleList([Layer(half, quarter, stride=2), Layer(quarter, eighth, stride=2)])
-        self.deep = nn.ModuleList([Block(eighth) for _ in range(config.blocks[1])])
+        self.deep = nn.ModuleList([Block(eighth, 8, place) for place in range(config.blocks[1])])
         self.up = nn.ModuleList([Layer(eighth, quarter, double=True), Layer(quarter, half, double=True)])
-        self.middle = nn.ModuleList([Block(quarter) for _ in range(config.blocks[0])])
+        self.middle = nn.ModuleList([Block(quarter, 4, place) for place in range(config.blocks[0])])
         self.fine = Layer(half, fine, double=True)
-        self.head = nn.Conv2d(fine + 3, 3, 3)
-        nn.init.normal_(self.head.weight, std=0.03)
+        self.head = nn.Conv2d(fine, 3, 3)
+        nn.init.normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
         self.layers: list[Layer] = [module for module in self.modules() if isinstance(module, Layer)]
         self.length = EXTRA + sum(2 * layer.channels for layer in self.layers)
@@ -144,6 +147,7 @@ class StyleNet(nn.Module):
         *,
         statistics: Statistics | None = None,
         seen: Statistics | None = None,
+        origin: tuple[int, int] = (0, 0),
     ) -> Tensor:
         """Paint.
 
@@ -153,6 +157,7 @@ class StyleNet(nn.Module):
             masks: (B, K, H, W) in [0, 1] that sum to 1 at each pixel: where each of the codes is painted.
             statistics: those that ``measure`` gave of the whole, where the picture is a part; None for its own.
             seen: a list that gets this picture's own statistics in the same pass, whether they are used or not.
+            origin: row and column of the whole, multiples of 8, where the picture begins that is a part of it.
 
         Returns:
             (B, 3, H, W) in [0, 1].
@@ -160,7 +165,7 @@ class StyleNet(nn.Module):
         Raises:
             StyleNetError: the picture is too small, or the code is another network's.
         """
-        return self._painted(picture, codes, masks, statistics, seen)
+        return self._painted(picture, codes, masks, statistics, seen, origin)
 
     def measure(self, picture: Tensor, codes: Tensor, masks: Tensor | None = None) -> Statistics:
         """The statistics of a picture (1, 3, H, W) with which its parts come out as they do in the whole."""
@@ -188,6 +193,7 @@ class StyleNet(nn.Module):
         masks: Tensor | None,
         given: Statistics | None,
         found: Statistics | None,
+        origin: tuple[int, int] = (0, 0),
     ) -> Tensor:
         height, width = picture.shape[-2:]
         if min(height, width) < 16:
@@ -196,19 +202,16 @@ class StyleNet(nn.Module):
             raise StyleNetError(f"A code of {self.length} numbers was expected, but its shape is {tuple(codes.shape)}.")
         short = -height % 8, -width % 8
         whole = F.pad(picture, (0, short[1], 0, short[0]), mode="reflect") if any(short) else picture
-        style = Style(codes, masks, short, given, found, len(picture))
+        style = Style(codes, masks, short, given, found, len(picture), origin)
         x = F.pixel_unshuffle(whole * 2 - 1, 2).contiguous(memory_format=torch.channels_last)
-        first = self.stem(x, style)
-        second = self.down[0](first, style)
-        x = self.down[1](second, style)
+        kept = self.down[0](self.stem(x, style), style)
+        x = self.down[1](kept, style)
         for block in self.deep:
             x = block(x, style)
-        x = self.up[0](x, style) + second
+        x = self.up[0](x, style) + kept
         for block in self.middle:
             x = block(x, style)
-        x = self.up[1](x, style) + first
-        x = self.fine(x, style)
-        x = torch.cat([x, (whole * 2 - 1).to(x.dtype)], 1)
+        x = self.fine(self.up[1](x, style), style)
         drawn = self.head(F.pad(x, (1, 1, 1, 1), mode="reflect"))
         return style.finished(whole, drawn)[..., :height, :width]
 
@@ -221,6 +224,7 @@ class Style:
         short: rows and columns that the picture was made larger by.
         given: statistics to be used; found: a list that is to get those used.
         count: B.
+        origin: where the picture begins in the whole, pixels.
     """
 
     def __init__(
@@ -231,7 +235,9 @@ class Style:
         given: Statistics | None,
         found: Statistics | None,
         count: int,
+        origin: tuple[int, int] = (0, 0),
     ) -> None:
+        self.origin = origin
         self.codes = codes if masks is not None else codes.expand(count, -1)
         self.masks = None if masks is None else F.pad(masks, (0, short[1], 0, short[0]), mode="replicate")
         self.given, self.found = None if given is None else iter(given), found
@@ -296,24 +302,48 @@ class Layer(nn.Module):
         self.conv = nn.Conv2d(inputs, channels, 3, stride, bias=False)
         nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
 
-    def forward(self, x: Tensor, style: Style) -> Tensor:
-        """(B, inputs, H, W) -> (B, channels, H, W), half or twice the size where it is made so."""
+    def forward(self, x: Tensor, style: Style, noise: Tensor | None = None) -> Tensor:
+        """(B, inputs, H, W) -> (B, channels, H, W), half or twice the size where it is made so.
+
+        Noise (1, channels, H, W) is added before normalisation.
+        """
         if self.doubles:
             x = F.interpolate(x, scale_factor=2, mode="nearest")
-        x = style.normalised(self.conv(F.pad(x, (1, 1, 1, 1), mode="reflect")), self.channels)
+        x = self.conv(F.pad(x, (1, 1, 1, 1), mode="reflect"))
+        x = style.normalised(x if noise is None else x + noise.to(x.dtype), self.channels)
         return x.relu_() if self.relu else x
 
 
 class Block(nn.Module):
-    """Two layers whose result is added to what came in: (B, C, H, W) -> the same."""
+    """Two layers whose result is added to what came in: (B, C, H, W) -> the same.
 
-    def __init__(self, channels: int) -> None:
+    Noise, the same for every picture, is added to each channel by a weight that is learned: a flat sky has nothing else
+    that strokes could grow from.
+
+    Args:
+        channels: C.
+        stride: pixels of the picture for each of the map.
+        place: of the block; each has noise of its own.
+    """
+
+    def __init__(self, channels: int, stride: int, place: int) -> None:
         super().__init__()
+        self.stride = stride
         self.first, self.second = Layer(channels, channels), Layer(channels, channels, relu=False)
+        self.weight = nn.Parameter(torch.full((channels,), 0.3))
+        side = PERIOD // stride
+        self.noise: Tensor
+        drawn = torch.randn(side, side, generator=random_generator(100 * stride + place))
+        self.register_buffer("noise", drawn, persistent=False)
 
     def forward(self, x: Tensor, style: Style) -> Tensor:
         """The same shape."""
-        return x + self.second(self.first(x, style), style)
+        rows, columns = (
+            (torch.arange(size, device=x.device) + start // self.stride) % len(self.noise)
+            for size, start in zip(x.shape[-2:], style.origin, strict=True)
+        )
+        noise = self.noise[rows[:, None], columns] * self.weight[:, None, None]
+        return x + self.second(self.first(x, style, noise), style)
 
 
 class Predictor(nn.Module):
@@ -345,7 +375,8 @@ class Predictor(nn.Module):
         nn.init.normal_(last.weight, std=0.3 / hidden**0.5)
         nn.init.zeros_(last.bias)
         with torch.no_grad():
-            last.bias[12:15] = 1  # something is drawn from the start
+            last.bias[[0, 4, 8]] = -0.9  # little of the photo itself: what is to be seen is to be painted
+            last.bias[12:15] = 1
 
     def sketch(self, seen: Mapping[str, Moments]) -> Tensor:
         """What is kept of moments: (S,), linear in them, so that sketches mix as moments do.

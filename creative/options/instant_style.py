@@ -62,7 +62,7 @@ class PainterTrainingSettings(TrainingSettings):
         advanced=True,
     )
     content_weight: float = Field(
-        0.4, ge=0, le=100, title="Content", widget="number", description="How much of the photo is to stay"
+        0.2, ge=0, le=100, title="Content", widget="number", description="How much of the photo is to stay"
     )
     texture_weight: float = Field(
         0.6,

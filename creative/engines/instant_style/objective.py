@@ -76,9 +76,7 @@ class Objective:
             found[layer] = gram(values if axes is None else F.conv2d(values, axes.to(values.dtype)))
         return found
 
-    def __call__(
-        self, painted: Tensor, photo: Tensor, style: Grams, strength: Tensor, keeping: float = 1.0
-    ) -> dict[str, Tensor]:
+    def __call__(self, painted: Tensor, photo: Tensor, style: Grams, strength: Tensor) -> dict[str, Tensor]:
         """The losses, of which ``loss`` is the sum.
 
         Args:
@@ -86,7 +84,6 @@ class Objective:
             style: Gram matrices to come to at a strength of 1.
             strength: (B,) from 0 to ``STRONGEST``: below 1 the aim is that far from the photo's matrices to the
                 style's; above it the photo counts less.
-            keeping: what the content's weight is multiplied by.
         """
         with torch.no_grad():
             before = self.maps(photo)
@@ -109,8 +106,7 @@ class Objective:
         weight = (1 - 1.4 * (strength - 1).clamp(min=0)).clamp(min=0)
         content = (content * weight).mean()
         rough = total_variation(painted)
-        stay = keeping * chosen.content_weight
-        loss = seen + chosen.texture_weight * texture + stay * content + chosen.smoothness * rough
+        loss = seen + chosen.texture_weight * texture + chosen.content_weight * content + chosen.smoothness * rough
         return {"loss": loss, "style": seen, "texture": texture, "content": content, "variation": rough}
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from creative.data.pictures import PackedPictures, centre_crops, find_pictures, pack_pictures
 from creative.device import choose_device
-from creative.engines.instant_style.lessons import Lessons, training_files
+from creative.engines.instant_style.lessons import Lessons, identity, training_files
 from creative.engines.instant_style.objective import Objective
 from creative.engines.instant_style.sheet import sheet
 from creative.engines.training import Networks, Task, TrainingError, Update, check_run, train
@@ -91,7 +91,12 @@ def train_fast_style(
         raise StyleNetError(f"{start} paints in the style of one painting only: start from one for any painting.")
     objective = Objective(settings, judge_weights, chosen)
     features = load_features(layers=STYLE_LAYERS, device=chosen)
-    about = {"painting": name, "painting_sha256": pixel_sha256(painting), "start_from": file_sha256(start)}
+    about = {
+        "painting": name,
+        "painting_sha256": pixel_sha256(painting),
+        "start_from": file_sha256(start),
+        "pictures": identity(files),
+    }
     small = resize(painting, fit(painting.size, min(settings.style_size, max(painting.size))))
 
     def begin() -> Generator[Step, None, Path]:

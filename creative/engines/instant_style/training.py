@@ -22,7 +22,7 @@ from creative.checkpoint import in_float32, load_checkpoint, load_into
 from creative.data.pictures import PackedPictures, centre_crops, find_pictures, pack_pictures
 from creative.device import choose_device
 from creative.engines.instant_style.bank import StyleBank, make_bank
-from creative.engines.instant_style.lessons import Lessons, training_files
+from creative.engines.instant_style.lessons import Lessons, identity, training_files
 from creative.engines.instant_style.objective import Objective
 from creative.engines.instant_style.sheet import sheet
 from creative.engines.training import Networks, Task, TrainingError, Update, check_run, train
@@ -93,6 +93,7 @@ def train_instant_style(
         raise TrainingError("All photos are in folders called test or val: give those to train on.")
     objective = Objective(settings, judge_weights, chosen)
     features = load_features(layers=STYLE_LAYERS, device=chosen)
+    about = {"pictures": identity([*files, *(file for group in groups for file in group)])}
     shape = shape or StyleNetConfig()
     if start_from is not None:
         shape = read_style_net_config(start_from)
@@ -127,7 +128,7 @@ def train_instant_style(
         shown = held_out or [group[0] for group in groups]
         paintings = [_painting(file) for file in shown[:SHOWN]]
         seen = [style_moments(features, to_tensor(picture, chosen)) for picture in paintings]
-        task = AnyPainting(shape, packed_photos, bank, objective, settings, paintings, seen, start_from)
+        task = AnyPainting(shape, packed_photos, bank, objective, settings, paintings, seen, about, start_from)
         return (yield from train(task, settings, folder, device=device, resume=resume))
 
     return begin()
@@ -164,6 +165,7 @@ class AnyPainting(Task):
         objective: what says how good a painted photo is.
         settings: of the training.
         paintings, seen: to show and to measure with, and their moments.
+        about: what tells the pictures from others, for the file.
         start_from: a finished network.
     """
 
@@ -179,10 +181,12 @@ class AnyPainting(Task):
         settings: TrainInstantStyleSettings,
         paintings: Sequence[Image.Image],
         seen: Sequence[Mapping[str, Any]],
+        about: Mapping[str, Any],
         start_from: Path | None = None,
     ) -> None:
         self.shape, self.photos, self.bank, self.objective, self.settings = shape, photos, bank, objective, settings
-        self.paintings, self.moments, self.start_from = list(paintings), list(seen), start_from
+        self.paintings, self.moments = list(paintings), list(seen)
+        self.about, self.start_from = dict(about), start_from
         places = range(0, len(photos), max(1, len(photos) // SHOWN))
         self.shown = centre_crops(photos, MEASURED_SIZE, places=places)[:SHOWN]
 
@@ -208,7 +212,7 @@ class AnyPainting(Task):
         own = set(network.predictor.parameters())
         groups = [
             {"params": [p for p in network.parameters() if p not in own], "lr": settings.learning_rate},
-            {"params": list(network.predictor.parameters()), "lr": settings.learning_rate / 3},
+            {"params": list(network.predictor.parameters()), "lr": settings.learning_rate / 2},
         ]
         return {"all": torch.optim.Adam(groups, betas=(0.9, 0.99), fused=True)}
 
@@ -225,9 +229,7 @@ class AnyPainting(Task):
         style = {layer: matrix.to(self.device) for layer, matrix in style.items()}
         assert self.network.predictor is not None
         code = self.network.predictor(sketch.to(self.device)) * strength[:, None]
-        # At first less is kept of the photo: what begins as the photo itself would have to climb out of it.
-        keeping = min(1.0, 0.2 + update.progress / 0.3)
-        losses = self.objective(self.network(photo, code), photo, style, strength, keeping)
+        losses = self.objective(self.network(photo, code), photo, style, strength)
         update(losses["loss"])
         return losses
 
@@ -267,4 +269,4 @@ class AnyPainting(Task):
         """The network's shape, and what it learned from."""
         about = {"photos": len(self.photos), "styles": len(self.bank), "judge": self.objective.judge.sha256}
         started = {"start_from": file_sha256(self.start_from)} if self.start_from else {}
-        return self.shape.to_json() | about | started
+        return self.shape.to_json() | about | self.about | started
