@@ -41,7 +41,7 @@ def make(**values: object) -> StyleNet:
 
 def some_code(network: StyleNet, seed: int = 0) -> torch.Tensor:
     code = 0.3 * torch.randn(1, network.length, generator=torch.Generator().manual_seed(seed))
-    code[:, EXTRA - 3 : EXTRA] = 5.0  # what is drawn is to be seen
+    code[:, EXTRA - 9 : EXTRA] = 0.3 * torch.eye(3).flatten()  # what is drawn is to be seen
     return code
 
 
@@ -101,7 +101,7 @@ def test_a_pass_tells_its_own_statistics_whichever_it_uses(network: StyleNet) ->
     others = network.measure(picture(seed=5), code)
     network(picture(), code, statistics=others, seen=seen)
     own = network.measure(picture(), code)
-    assert len(seen) == len(own) == len(network.layers)
+    assert len(seen) == len(own) == len(network.layers) + 1
     assert torch.allclose(seen[0][0], own[0][0], atol=1e-5)
 
 
@@ -131,6 +131,18 @@ def test_a_preset_and_its_own_moments_mixed_give_mixed_sketches() -> None:
     assert not torch.allclose(network.predict(one), network.predict(other), atol=1e-3)
     codes = [network.predict(one), network.predict(other)]
     assert torch.allclose(mixed(codes, (1, 3)), 0.25 * codes[0] + 0.75 * codes[1], atol=1e-6)
+
+
+def test_the_predictor_begins_with_the_paintings_own_colours() -> None:
+    features = load_features(layers=STYLE_LAYERS)
+    network = make(hidden=8, channels=predictor_channels(features))
+    painting = picture(96, 96)
+    code = network.predict(style_moments(features, painting))[0]
+    pixels = F.pad(painting, (24,) * 4, mode="reflect").flatten(2)[0].double()
+    assert torch.allclose(code[:9], -torch.eye(3).flatten())
+    assert torch.allclose(code[9:12].double(), pixels.mean(1) - 0.5, atol=1e-3)
+    root = code[12:21].view(3, 3).double()
+    assert torch.allclose(root @ root, torch.cov(pixels, correction=0), atol=1e-3)
 
 
 def test_what_the_predictor_sees_are_means_deviations_and_covariances() -> None:

@@ -39,8 +39,9 @@ FRAME = 24
 """Pixels of its own reflection around a picture whose moments are taken, as presets have it."""
 PERIOD = 512
 """Pixels after which the noise that strokes grow from repeats."""
-EXTRA = 15
-"""Numbers of a code that are no normalisation's: of the photo's colours (3 × 3 and 3) and of what is drawn (3)."""
+EXTRA = 21
+"""Numbers of a code that are no normalisation's: what is added to the photo's colours (3 × 3 and 3), and the colours of
+what is drawn (3 × 3)."""
 Statistics = list[tuple[Tensor, Tensor]]
 """Means and variances of what each normalisation was given, in their order: (B, C) each, or (1, C) for all pictures."""
 
@@ -127,9 +128,7 @@ class StyleNet(nn.Module):
         self.up = nn.ModuleList([Layer(eighth, quarter, double=True), Layer(quarter, half, double=True)])
         self.middle = nn.ModuleList([Block(quarter, 4, place) for place in range(config.blocks[0])])
         self.fine = Layer(half, fine, double=True)
-        self.head = nn.Conv2d(fine, 3, 3)
-        nn.init.normal_(self.head.weight, std=0.02)
-        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+        self.head = nn.Conv2d(fine, 3, 3, bias=False)
         self.layers: list[Layer] = [module for module in self.modules() if isinstance(module, Layer)]
         self.length = EXTRA + sum(2 * layer.channels for layer in self.layers)
         self.multiple = 8
@@ -212,7 +211,7 @@ class StyleNet(nn.Module):
         for block in self.middle:
             x = block(x, style)
         x = self.fine(self.up[1](x, style), style)
-        drawn = self.head(F.pad(x, (1, 1, 1, 1), mode="reflect"))
+        drawn = style.plain(self.head(F.pad(x, (1, 1, 1, 1), mode="reflect")))
         return style.finished(whole, drawn)[..., :height, :width]
 
 
@@ -248,23 +247,32 @@ class Style:
         scale = 1 + self.codes[:, self.place : self.place + channels]
         shift = self.codes[:, self.place + channels : self.place + 2 * channels]
         self.place += 2 * channels
-        statistics = None if self.given is None else next(self.given)
-        if self.found is not None:
-            variance, mean = torch.var_mean(x.float(), (2, 3), unbiased=False)
-            self.found.append((mean, variance))
+        statistics = self._statistics(x)
         if self.masks is None:
             return _normalised(x, scale, shift, statistics, eps)
         plain = _normalised(x, torch.ones_like(scale[:1]), torch.zeros_like(shift[:1]), statistics, eps)
         there = F.adaptive_avg_pool2d(self.masks, (x.shape[-2], x.shape[-1])).to(x.dtype)
         return plain * _spread(there, scale) + _spread(there, shift)
 
+    def plain(self, x: Tensor, eps: float = 1e-5) -> Tensor:
+        """Instance normalisation without scales and shifts."""
+        one = torch.ones(1, x.shape[1], device=x.device)
+        return _normalised(x, one, torch.zeros_like(one), self._statistics(x), eps)
+
+    def _statistics(self, x: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Those to be used, if they are not the map's own; its own are noted if they are asked for."""
+        if self.found is not None:
+            variance, mean = torch.var_mean(x.float(), (2, 3), unbiased=False)
+            self.found.append((mean, variance))
+        return None if self.given is None else next(self.given)
+
     def finished(self, picture: Tensor, drawn: Tensor) -> Tensor:
         """The photo in this style's colours with what is drawn on it."""
         extra = self.codes[:, :EXTRA]
         extra = extra[..., None, None] if self.masks is None else _spread(self.masks, extra)  # (B, EXTRA, H, W)
-        colours = extra[:, :9].unflatten(1, (3, 3))
-        moved = (colours * (picture - 0.5)[:, None]).sum(2) + extra[:, 9:12]
-        painted = picture + moved + extra[:, 12:15] * drawn.to(picture.dtype)
+        faded = (extra[:, :9].unflatten(1, (3, 3)) * (picture - 0.5)[:, None]).sum(2)
+        coloured = (extra[:, 12:21].unflatten(1, (3, 3)) * drawn.to(picture.dtype)[:, None]).sum(2)
+        painted = picture + faded + extra[:, 9:12] + coloured
         if not painted.requires_grad:
             return painted.clamp(0, 1)
         return bounded(painted * 2 - 1) / 2 + 0.5
@@ -349,7 +357,9 @@ class Block(nn.Module):
 class Predictor(nn.Module):
     """From the moments of feature maps to a style code.
 
-    Of each layer it sees means, deviations and the covariance along some random directions.
+    Of each layer it sees means, deviations and the covariance along some random directions. The pixels' own are what
+    the painting's colours are taken from: what is drawn has their mean and, where its channels are independent, their
+    covariance, to which the predictor adds.
     """
 
     def __init__(self, config: StyleNetConfig, length: int) -> None:
@@ -358,7 +368,7 @@ class Predictor(nn.Module):
         generator = random_generator(0)
         inputs = 0
         for name, channels in config.channels:
-            count = min(channels, config.projections)
+            count = channels if name == PIXELS else min(channels, config.projections)
             axes = torch.randn(channels, count, generator=generator) / channels**0.5
             self.register_buffer(f"axes_{name}", axes)
             inputs += 2 * channels + count * (count + 1) // 2
@@ -375,8 +385,7 @@ class Predictor(nn.Module):
         nn.init.normal_(last.weight, std=0.3 / hidden**0.5)
         nn.init.zeros_(last.bias)
         with torch.no_grad():
-            last.bias[[0, 4, 8]] = -0.9  # little of the photo itself: what is to be seen is to be painted
-            last.bias[12:15] = 1
+            last.weight[:EXTRA] = 0  # to begin with the colours are the painting's own
 
     def sketch(self, seen: Mapping[str, Moments]) -> Tensor:
         """What is kept of moments: (S,), linear in them, so that sketches mix as moments do.
@@ -419,10 +428,26 @@ class Predictor(nn.Module):
         deviation = seen.std(0)
         self.deviation.copy_(deviation.clamp(min=0.05 * float(deviation.mean()) + 1e-6))
 
+    def palette(self, sketches: Tensor) -> Tensor:
+        """The beginning of the codes, (B, EXTRA): none of the photo, the painting's mean and root of its covariance."""
+        axes = self.get_buffer(f"axes_{PIXELS}")
+        rows, columns = torch.triu_indices(3, 3)
+        mean = sketches[:, :3]
+        seen = sketches.new_empty(len(sketches), 3, 3)
+        seen[:, rows, columns] = seen[:, columns, rows] = sketches[:, 6:12]
+        back = torch.linalg.inv(axes)
+        covariance = back.T @ seen @ back - mean[:, :, None] * mean[:, None]
+        values, vectors = torch.linalg.eigh(covariance)
+        root = vectors * values.clamp(min=1e-6).sqrt()[:, None] @ vectors.mT
+        none = -torch.eye(3, device=sketches.device).flatten().expand(len(sketches), -1)
+        return torch.cat([none, mean - 0.5, root.flatten(1)], 1)
+
     def forward(self, sketches: Tensor) -> Tensor:
         """Sketches (B, S) -> codes (B, N)."""
         with torch.autocast(sketches.device.type, enabled=False):
-            return self.body(((self.seen(sketches.float()) - self.mean) / self.deviation).clamp(-4, 4))
+            sketches = sketches.float()
+            codes = self.body(((self.seen(sketches) - self.mean) / self.deviation).clamp(-4, 4))
+            return torch.cat([codes[:, :EXTRA] + self.palette(sketches), codes[:, EXTRA:]], 1)
 
 
 def style_moments(features: Features, picture: Tensor) -> dict[str, Moments]:
