@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from creative.engines.style_transfer import make_preset
 from creative.images import colour_statistics, fit, lightness, open_image, resize, to_tensor
 from creative.options.fast_style import InstantSettings
 from creative.options.style_transfer import PresetSettings, StylizeInputs, StylizeSettings
-from creative.progress import run
+from creative.progress import Step, run
 from creative.style_presets import Preset, load_preset
 from creative.trained import own_folder
 from creative.weights import bundled_folder, locate
@@ -247,6 +248,33 @@ def test_a_missing_painter_costs_only_the_first_preview(tmp_path: Path, monkeypa
 
 def _nobody(*_: object) -> Path:
     raise ValueError("There is nobody.")
+
+
+def test_a_painter_trained_for_one_painting_is_called_like_its_style(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is kept beside it is a preset, so that both engines know the style by that name."""
+    monkeypatch.setenv("CREATIVE_CACHE", str(tmp_path))
+    picture(96, 96, seed=7).save(tmp_path / "The Wave.PNG")
+    train = action("train fast-style")
+    inputs = train.inputs(painting=str(tmp_path / "The Wave.PNG"), photos=(tmp_path,))
+    place = train.place(inputs, train.settings())
+    assert place == own_folder("painter") / "the-wave"
+
+    def toy_training(painting: Image.Image, photos: Any, settings: Any, folder: Path, **_: Any) -> Any:
+        yield Step(0, 1)
+        return save_toy_painter(folder / "best.safetensors", of_one=True)
+
+    monkeypatch.setattr("creative.engines.instant_style.train_fast_style", toy_training)
+    monkeypatch.setattr("apps._painting_training.PresetSettings", partial(PresetSettings, swatch=0))
+    told: list[Any] = []
+    run(train.start(inputs, train.settings(), "cpu", place), told.append)
+    assert told[-1].message == "To paint with it: creative style PHOTO the-wave --instant"
+    assert load_preset("the-wave").network == load_preset("udnie").network
+    assert train.onward.values(inputs, train.settings()) == {"instant": True, "style": "the-wave"}
+    style = StylizeInputs(photo=(tmp_path / "The Wave.PNG",), style="the-wave")
+    made = run(action().start(style, StylizeSettings(size=96, instant=True), "cpu"))
+    assert list(made.info["provenance"].weights) == ["the-wave"]
 
 
 # --- what is refused ---
