@@ -379,6 +379,29 @@ def test_the_level_is_chosen_by_the_memory_there_is(toy: Path, monkeypatch: pyte
     assert pipelines_memory.choose_level(two, torch.device("cpu"), half, size) == "sliced"
 
 
+def test_each_level_puts_the_pipeline_where_it_says() -> None:
+    done: list[str] = []
+    note = lambda name: lambda *where, **more: done.append(name)  # noqa: E731
+    names = ("remove_all_hooks", "enable_model_cpu_offload", "enable_sequential_cpu_offload", "to")
+    decoder = SimpleNamespace(enable_slicing=note("slicing"), enable_tiling=note("tiling"))
+    pipeline = SimpleNamespace(vae=decoder, **{name: note(name) for name in names})
+    tiled = ["remove_all_hooks", "slicing", "tiling"]
+    for level, expected in {
+        "whole": ["remove_all_hooks", "to"],
+        "sliced": [*tiled, "to"],
+        "offload": [*tiled, "enable_model_cpu_offload"],
+        "sequential": [*tiled, "enable_sequential_cpu_offload"],
+    }.items():
+        done.clear()
+        pipelines_memory.arrange(pipeline, level, torch.device("cuda"))  # type: ignore[arg-type]
+        assert done == expected
+    gpu = [
+        pipelines_memory.next_level(level, torch.device("cuda"))
+        for level in pipelines_memory.levels(torch.device("cuda"))
+    ]
+    assert gpu == ["sliced", "offload", "sequential", None]
+
+
 def test_a_level_for_gpus_is_told_on_a_processor(toy: Path) -> None:
     assert "Offload is for GPUs" in told(toy, settings=FEW.changed(memory="offload"))
     assert "decoded in tiles" in told(toy, settings=FEW.changed(memory="sliced"))
