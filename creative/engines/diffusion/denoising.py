@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from creative.data.draws import mixed_seed
@@ -17,6 +18,8 @@ from creative.models.diffusion import Diffusion, Prediction
 
 MOST = 64
 """Squares that go through the network at once."""
+SEEN = 64
+"""Side in pixels, at least, of pictures that a feature network is to judge."""
 
 
 @dataclass(frozen=True)
@@ -129,3 +132,10 @@ def guessed(scheduler: Any, said: Tensor, noisy: Tensor, timestep: Tensor, predi
 def to_pixels(signed: Tensor) -> Tensor:
     """From [-1, 1] to [0, 1]."""
     return (signed.float() + 1).div(2).clamp(0, 1)
+
+
+def seen_at(pictures: Tensor) -> Tensor:
+    """Pictures in [0, 1] large enough for a network that halves them often to see more than a point of each."""
+    if min(pictures.shape[-2:]) >= SEEN:
+        return pictures
+    return F.interpolate(pictures, (SEEN, SEEN), mode="bilinear", align_corners=False)

@@ -14,7 +14,7 @@ from torch import Tensor
 from creative.data.pictures import centre_crops
 from creative.data.unpaired import Domain, find_domains, pack_domains
 from creative.device import choose_device
-from creative.engines.diffusion.denoising import Aim, drawn, noise
+from creative.engines.diffusion.denoising import Aim, drawn, noise, seen_at
 from creative.engines.diffusion.diffuser import BUNDLED, Diffuser, choose_diffuser
 from creative.files import plain_name
 from creative.images import contact_sheet, save_image
@@ -124,8 +124,8 @@ class Report:
             if domain in self.nearness:
                 near = self.nearness[domain]
                 parts.append(
-                    f"Distance to the nearest training picture, relative to that of held-out ones: {near.middle:.2f} in "
-                    f"the middle, {near.nearest:.2f} for the nearest (copies would have 0)."
+                    f"Distance to the nearest training picture, relative to that of held-out ones: {near.middle:.2f} "
+                    f"in the middle, {near.nearest:.2f} for the nearest (copies would have 0)."
                 )
         return "\n\n".join(parts) + "\n"
 
@@ -215,7 +215,9 @@ def _evaluate(
         made.append(torch.cat(found))
     rows: list[Tensor] = []
     for judge, features in eyes.items():
-        described = [[describe_pictures(features, each) for each in part] for part in (held_out, learned, made)]
+        described = [
+            [describe_pictures(features, seen_at(each)) for each in part] for part in (held_out, learned, made)
+        ]
         ruler = Ruler.between(judge, *described[0])
         for place, domain in enumerate(diffuser.domains):
             wanted, near, drawn_ = (part[place] for part in described)

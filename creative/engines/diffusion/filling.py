@@ -43,8 +43,8 @@ def fill(
         photo: of any size, which the result has too unless ``size`` says otherwise.
         mask: white where it is to be filled, black elsewhere; of any size.
         settings: ``domain`` of what is drawn, ``steps`` (20), ``strength`` (1; less keeps something of what is under
-            the mask, 0 all of it), ``guidance, size, sampler, eta, seed``. It is drawn with at most 512 pixels along the
-            photo's longest side, and enlarged to fit.
+            the mask, 0 all of it), ``guidance, size, sampler, eta, seed``. It is drawn with at most 512 pixels along
+            the photo's longest side, and enlarged to fit.
         model: a trained network's name or file, or a network.
         device: where to compute.
 

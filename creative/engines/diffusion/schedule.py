@@ -79,11 +79,10 @@ def loss_weights(scheduler: Any, prediction: str, timesteps: Tensor, limit: floa
     """
     if not limit:
         return torch.ones_like(timesteps, dtype=torch.float32)
-    from diffusers.training_utils import compute_snr
-
-    ratio = compute_snr(scheduler, timesteps)
+    kept = scheduler.alphas_cumprod.to(timesteps.device)[timesteps]
+    ratio = kept / (1 - kept)  # not by diffusers.training_utils, which takes seconds to import
     if prediction == "epsilon":
-        return ratio.clamp(max=limit) / ratio.clamp(min=1e-8)
+        return ratio.clamp(max=limit) / ratio
     # Differs from Hang et al.: in nearly pure noise their weights come to nothing. What is learned there is which
     # colours a kind of picture has, and after 1,000 steps these were further off than with no network at all.
     return ratio.clamp(FLOOR, limit) / (ratio + 1)

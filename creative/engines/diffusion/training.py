@@ -22,7 +22,7 @@ from creative.data.draws import Draw, Weighted
 from creative.data.pictures import PackedPictures, centre_crops
 from creative.data.unpaired import Domain, find_domains, pack_domains, warnings
 from creative.device import choose_device
-from creative.engines.diffusion.denoising import Aim, drawn, noise
+from creative.engines.diffusion.denoising import Aim, drawn, noise, seen_at
 from creative.engines.diffusion.schedule import loss_weights, make_noiser
 from creative.engines.diffusion.squares import Squares
 from creative.engines.training import Networks, Task, TrainingError, Update, check_run, train
@@ -79,7 +79,7 @@ def train_diffusion(
     last = folder / "last.safetensors"
     if resume and last.exists():
         before = read_metadata(last).get("config", {}).get("pictures", {})
-        if before != about:
+        if list(before.items()) != list(about.items()):  # in this order: the first is a
             told = " and ".join(shown(name) for name in before) or "nothing"
             raise TrainingError(
                 f"{shown(last)} was trained with other pictures ({told}): give the folders it had, choose another "
@@ -196,12 +196,14 @@ class Denoising(Task):
             return {}
         features = self.features.to(self.device)
         if not self._described:
-            self._described = [describe_pictures(features, x.to(self.device)) for x in self.held_out]
+            self._described = [describe_pictures(features, seen_at(x.to(self.device))) for x in self.held_out]
         ruler = Ruler.between(BUNDLED, *self._described)
         found = {}
         for place, name in enumerate(self.shape.domains):
             made = self._drawn(networks, name, len(self.held_out[place]))
-            found[f"kernel_distance_{name}"] = ruler.kernel(describe_pictures(features, made), self._described[place])
+            found[f"kernel_distance_{name}"] = ruler.kernel(
+                describe_pictures(features, seen_at(made)), self._described[place]
+            )
         return found | {"kernel_distance": sum(found.values()) / len(found)}
 
     def sample(self, networks: Networks) -> Image.Image:
