@@ -15,6 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+PIXELS = "pixels"
+"""The layer that is the picture itself: its moments are those of its colours."""
+
 
 def gram(features: Tensor) -> Tensor:
     """Gram matrices of feature maps: (B, C, H, W) -> (B, C, C), inner products of channels averaged over positions."""

@@ -23,8 +23,6 @@ from creative.losses import Moments
 from creative.weights import WeightsError, find_preset
 
 FORMAT = 1
-PIXELS = "pixels"
-"""The layer that is the picture itself: its moments are those of its colours."""
 
 
 class PresetError(ValueError):

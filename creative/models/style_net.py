@@ -29,9 +29,8 @@ from creative.blocks.normalisation import Normalise
 from creative.checkpoint import CheckpointError, in_float32, load_checkpoint, load_into, packed_as, read_metadata
 from creative.device import autocast, fast_dtype, random_generator
 from creative.files import shown
-from creative.losses import Moments, moments
+from creative.losses import PIXELS, Moments, moments
 from creative.models.features import Features
-from creative.style_presets import PIXELS
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 """Layers of the bundled features by whose moments, and the pixels' own, a style is known; presets hold the same."""

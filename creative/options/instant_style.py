@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from creative.options.training import TrainingSettings
-from creative.settings import Field, Folder, Inputs, PainterName, Pictures, Settings, StyleName, WeightsFile
+from creative.settings import Field, Folder, Inputs, PainterName, PictureFile, Settings, WeightsFile
 
 
 class TrainInstantStyleInputs(Inputs):
@@ -109,7 +109,7 @@ class TrainInstantStyleSettings(PainterTrainingSettings):
 class TrainFastStyleInputs(Inputs):
     """One painting, and photos to learn to paint."""
 
-    painting: StyleName = Field(title="Painting", description="The painting's file", positional=True)
+    painting: PictureFile = Field(title="Painting", description="The painting's file", positional=True)
     photos: tuple[Folder, ...] = Field(
         title="Photos", description="Folders of photos; folders called test or val are left out", min_length=1
     )
@@ -151,10 +151,8 @@ class TrainFastStyleSettings(PainterTrainingSettings):
 class EvaluateInstantStyleInputs(Inputs):
     """Photos, the paintings to paint them in, and the network."""
 
-    photos: tuple[Pictures, ...] = Field(title="Photos", description="Folders of photos to paint", min_length=1)
-    styles: tuple[StyleName, ...] = Field(
-        title="Paintings", description="Paintings' files, or presets by name", min_length=1
-    )
+    photos: tuple[Folder, ...] = Field(title="Photos", description="Folders of photos to paint", min_length=1)
+    styles: tuple[PictureFile, ...] = Field(title="Paintings", description="Paintings' files", min_length=1)
     painter: PainterName = Field("instant-style", title="Painter", description="The network that paints")
     judge_weights: WeightsFile | None = Field(
         None, title="Judge", description="Weights of torchvision's squeezenet1_0; found or asked for if not given"

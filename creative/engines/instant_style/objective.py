@@ -15,10 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from creative.device import random_generator
-from creative.losses import gram, total_variation
+from creative.losses import PIXELS, gram, total_variation
 from creative.models.features import Features, load_features
 from creative.options.instant_style import PainterTrainingSettings
-from creative.style_presets import PIXELS
 
 JUDGE_LAYERS = ("relu1", "fire3", "fire5", "fire7", "fire9")
 """SqueezeNet's, for style."""
