@@ -133,6 +133,14 @@ REGISTRY: dict[str, Entry] = {
             network="cyclegan",
         ),
         Entry(
+            name="diffusion",
+            file="diffusion.safetensors",
+            title="Photos and Monet's paintings out of noise",
+            licence="MIT",
+            source="bundled, trained by this project on the monet2photo set",
+            network="diffusion",
+        ),
+        Entry(
             name="execute",
             file="execute.safetensors",
             title="Small Python programs, and sums of long numbers",
