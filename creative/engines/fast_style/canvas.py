@@ -68,6 +68,7 @@ class Canvas:
                 masks[(..., *tile.outer)] if masks is not None else None,
                 precision=self.precision,
                 statistics=statistics,
+                origin=(tile.outer_top, tile.outer_left),
             )
             painted[(..., *tile.core)] = part[(..., *tile.inner)]
             yield painted
