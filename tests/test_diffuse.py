@@ -540,6 +540,14 @@ def test_a_pipeline_that_cannot_begin_with_a_photo_is_told(copied: Path, photo: 
         draw_with_pipeline(copied, "a boat", FEW, photo=photo)
 
 
+def test_a_pipeline_for_filling_in_is_told(copied: Path, photo: Image.Image, mask: Image.Image) -> None:
+    config = copied / "unet" / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "in_channels": 9}))
+    with pytest.raises(PipelineError, match="made for filling in only: give a photo and a mask"):
+        draw_with_pipeline(copied, "a boat", FEW, photo=photo)
+    draw_with_pipeline(copied, "a boat", FEW, photo=photo, mask=mask).close()
+
+
 def test_damaged_and_missing_tensors_are_told(copied: Path) -> None:
     from safetensors.torch import load_file, save_file
 

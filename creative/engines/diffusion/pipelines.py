@@ -48,6 +48,7 @@ from creative.engines.diffusion.pipelines_place import (
     check_packages,
     check_task,
     fetch_pipeline,
+    fills_in_only,
     find_pipeline,
     read_index,
     weight_files,
@@ -155,6 +156,8 @@ def draw_with_pipeline(
 def _check_kind(job: _Job, folder: Path) -> None:
     kind = read_index(folder, job.place.name).kind
     check_task(kind, job.task, job.place.label, controlled=job.controlnet is not None)
+    if job.task != "inpaint" and fills_in_only(folder):
+        raise PipelineError(f"{job.place.label} was made for filling in only: give a photo and a mask.")
 
 
 def _drawing(job: _Job) -> Generator[Step, None, Image.Image]:
@@ -306,7 +309,8 @@ def _watched(
             def preview(latents: Any = latents) -> Image.Image:
                 return sheet([*before, frame.framed(roughly(latents, frame.drawn))])
 
-            yield Step(done + min(moment.step, most), total, preview=preview if latents is not None else None)
+            seen = latents is not None and latents.ndim == 4  # some pack them in ways of their own
+            yield Step(done + min(moment.step, most), total, preview=preview if seen else None)
     except StopIteration as end:
         return end.value
     finally:

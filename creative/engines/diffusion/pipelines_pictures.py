@@ -104,8 +104,6 @@ def noise_between(pipeline: Any, first: int, second: int, share: float, size: tu
 def roughly(latents: Tensor, size: tuple[int, int]) -> Image.Image:
     """What a pipeline is drawing, without its decoder: (1, C, h, w) as a blurred picture of the (width, height)."""
     found = latents.detach()[:1].float().cpu()
-    if found.ndim != 4:  # packed in a way of its own
-        found = found.reshape(1, 1, 1, -1)
     if found.shape[1] == 4:
         picture = torch.einsum("bchw,cd->bdhw", found, torch.tensor(_SD_COLOURS)) / 2 + 0.5
     else:

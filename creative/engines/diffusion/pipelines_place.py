@@ -199,6 +199,12 @@ def check_task(kind: str, task: Task, told: str, *, controlled: bool = False) ->
         raise PipelineError(f"{told} is a {kind}, which cannot {cannot}.")
 
 
+def fills_in_only(folder: Path) -> bool:
+    """Whether a pipeline's U-Net is given a masked photo besides what it draws: nine channels in place of four."""
+    config = _json(folder / "unet" / "config.json")
+    return isinstance(config, dict) and config.get("in_channels") == 9
+
+
 def variant_of(folder: Path, parts: Mapping[str, str]) -> str | None:
     """``fp16`` where some part's weights are there in half precision only."""
     for part in parts:
