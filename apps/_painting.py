@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from creative.options.fast_style import InstantSettings
-from creative.options.style_transfer import StylizeInputs, StylizeSettings, TextureInputs
+from creative.options.style_transfer import DoodleInputs, StylizeInputs, StylizeSettings, TextureInputs
 from creative.options.video_style import LiveStyleInputs, StyleVideoInputs
 from creative.progress import Step, run
 
@@ -19,13 +19,15 @@ if TYPE_CHECKING:
     from creative.style_presets import Preset
 
 
-def styles_of(inputs: StylizeInputs | TextureInputs | StyleVideoInputs | LiveStyleInputs) -> list[Image | Preset]:
+def styles_of(
+    inputs: StylizeInputs | TextureInputs | DoodleInputs | StyleVideoInputs | LiveStyleInputs,
+) -> list[Image | Preset]:
     """The paintings and presets that an action is given."""
     from creative.images import open_image
     from creative.style_presets import load_preset
 
     loaded: list[Image | Preset] = []
-    for name in (inputs.style, *inputs.more_styles):
+    for name in (inputs.style, *getattr(inputs, "more_styles", ())):
         path = Path(name)
         if path.is_file():
             loaded.append(load_preset(path) if path.suffix == ".safetensors" else open_image(path))
@@ -50,11 +52,16 @@ def paint(inputs: StylizeInputs, settings: StylizeSettings, device: str) -> Gene
     if settings.instant:
         _check_instant(inputs)
         return _at_once(inputs, photo, styles, settings, masks, device)
+    regions: dict[str, Any] = {
+        "content_map": open_image(inputs.content_map) if inputs.content_map else None,
+        "style_map": open_image(inputs.style_map) if inputs.style_map else None,
+    }
     start = open_image(inputs.start) if inputs.start else None
     begins_at_once = settings.init == "instant" and start is None
     if begins_at_once:  # painted before the first iteration, on what is checked now
         start = resize(photo, fit(photo.size, settings.size))
-    engine = stylize(photo, styles, settings, **masks, start=start, weights=inputs.network_weights, device=device)
+    weights = inputs.network_weights
+    engine = stylize(photo, styles, settings, **masks, **regions, start=start, weights=weights, device=device)
     if begins_at_once:
         assert start is not None
         return _from(_at_once(inputs, photo, styles, settings, masks, device), start, engine)
@@ -79,7 +86,7 @@ def _at_once(
 
 def _check_instant(inputs: StylizeInputs) -> None:
     """What only an optimisation can do with an input is said, not left out."""
-    for name in ("start", "network_weights"):
+    for name in ("content_map", "style_map", "start", "network_weights"):
         if getattr(inputs, name) is not None:
             raise ValueError(f"Instant painting is one pass, in which {name} means nothing: leave out {name}.")
 

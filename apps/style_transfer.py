@@ -28,6 +28,8 @@ from creative.options.instant_style import (
     TrainInstantStyleSettings,
 )
 from creative.options.style_transfer import (
+    DoodleInputs,
+    DoodleSettings,
     PresetInputs,
     PresetSettings,
     StylizeInputs,
@@ -47,6 +49,21 @@ def _make_texture(inputs: TextureInputs, settings: TextureSettings, device: str)
 
     chosen = StylizeSettings(**settings.model_dump())
     return stylize(None, styles_of(inputs), chosen, weights=inputs.network_weights, device=device)
+
+
+def _paint_doodle(inputs: DoodleInputs, settings: DoodleSettings, device: str) -> Generator[Step, None, Any]:
+    from creative.engines.style_transfer import stylize
+    from creative.images import open_image
+
+    return stylize(
+        None,
+        styles_of(inputs),
+        StylizeSettings(**settings.model_dump()),
+        content_map=open_image(inputs.map),
+        style_map=open_image(inputs.style_map) if inputs.style_map else None,
+        weights=inputs.network_weights,
+        device=device,
+    )
 
 
 def _keep_style(inputs: PresetInputs, settings: PresetSettings, device: str, out: Path) -> Generator[Step, None, Path]:
@@ -105,6 +122,14 @@ APP = App(
             inputs=TextureInputs,
             settings=TextureSettings,
             start=_make_texture,
+        ),
+        Action(
+            verb="doodle",
+            title="Doodle",
+            summary="Turn a scribble in flat colours into a painting, region by region.",
+            inputs=DoodleInputs,
+            settings=DoodleSettings,
+            start=_paint_doodle,
         ),
         Action(
             verb="preset",

@@ -43,6 +43,22 @@ class StylizeInputs(Inputs):
     style_masks: tuple[MaskFile, ...] = Field(
         (), title="Style masks", description="For each style in turn, white where it is to be painted", advanced=True
     )
+    content_map: PictureFile | None = Field(
+        None,
+        title="Map",
+        description="The photo's regions in flat colours, to be painted like those of the style map",
+        advanced=True,
+        widget="brush",
+        over="photo",
+    )
+    style_map: PictureFile | None = Field(
+        None,
+        title="Style map",
+        description="The painting's regions in the same colours; none: guessed from its colours",
+        advanced=True,
+        widget="brush",
+        over="style",
+    )
     start: PictureFile | None = Field(
         None,
         title="Starting picture",
@@ -240,7 +256,20 @@ class BrushSettings(StrokeSettings):
         return iterations
 
 
-class StylizeSettings(BrushSettings, PhotoSettings):
+class RegionSettings(Settings):
+    """What painting by maps needs."""
+
+    structure: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        step=0.05,
+        title="Structure",
+        description="From 0, strokes and colours only, to 1, whole shapes of the painting",
+    )
+
+
+class StylizeSettings(BrushSettings, PhotoSettings, RegionSettings):
     """How to paint: the defaults suit most pairs of photo and painting."""
 
     instant: bool = Field(
@@ -278,6 +307,36 @@ class TextureSettings(BrushSettings):
             return values
         start = {"init": "style"} if values["init"] == "style" else {}
         return {name: value for name, value in values.items() if name not in of_photo | {"instant"}} | start
+
+
+class DoodleInputs(Inputs):
+    """A scribble in flat colours, and the painting that it is to become."""
+
+    style: StyleName = Field(title="Style", description="A painting's file", positional=True)
+    map: PictureFile = Field(
+        title="Doodle", description="A scribble in flat colours, one for each region of the result", widget="brush"
+    )
+    style_map: PictureFile | None = Field(
+        None,
+        title="Style map",
+        description="The painting's regions in the same colours; none: guessed from its colours",
+        widget="brush",
+        over="style",
+    )
+    network_weights: WeightsFile | None = Field(
+        None,
+        title="Network weights",
+        description="A file of weights for the network, in place of its own",
+        advanced=True,
+    )
+
+
+class DoodleSettings(BrushSettings, RegionSettings):
+    """How to make a doodle a painting: as to make a texture, region by region."""
+
+    init: Literal["noise", "style"] = Field(
+        "noise", title="Start from", description="Noise in each region's colours, or the painting itself", advanced=True
+    )
 
 
 class PresetInputs(Inputs):

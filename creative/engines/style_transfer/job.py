@@ -13,10 +13,12 @@ from creative.device import choose_device, fast_dtype
 from creative.engines.style_transfer.objective import FRAME, Maps
 from creative.engines.style_transfer.optimizers import PAIRS
 from creative.engines.style_transfer.plan import Scale, fitting_tile, plan_scales
+from creative.engines.style_transfer.regions import Regions, guess_map, match_maps
 from creative.images import fit
+from creative.losses import PIXELS
 from creative.models.features import check_layers, load_features
 from creative.options.style_transfer import StylizeSettings, layer_weights
-from creative.style_presets import PIXELS, Preset
+from creative.style_presets import Preset
 
 STYLE_LAYERS = {
     "bundled": ("pixels=0.5", "relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
@@ -72,6 +74,9 @@ class Job:
     style_masks: tuple[Image.Image | None, ...]
     start: Image.Image | None
     keep: Keep | None
+    content_map: Image.Image | None
+    style_map: Image.Image | None
+    regions: Regions | None
     settings: StylizeSettings
     maps: Maps
     style_layers: Mapping[str, float]
@@ -104,13 +109,15 @@ def checked_job(
     device: str | torch.device | None,
     start: Image.Image | None = None,
     keep: Keep | None = None,
+    content_map: Image.Image | None = None,
+    style_map: Image.Image | None = None,
 ) -> Job:
     """The job, if all that was given goes together.
 
     Raises:
         ValueError: it does not; see ``stylize``.
     """
-    _check_types(content, styles, settings, mask, start)
+    _check_types(content, styles, settings, (mask, start, content_map, style_map))
     if not styles:
         raise StyleError("A style is missing: give a painting or a preset.")
     if settings.init == "instant" and start is None:
@@ -139,8 +146,8 @@ def checked_job(
                 "picture (creative preset PICTURE --name NAME), or give the picture itself."
             )
     maps = Maps(features, tuple({**style_layers, **content_layers}), _precision(settings, chosen))
-    _check_sizes(content, styles, settings, features.min_size)
-    size = fit(content.size, settings.size) if content is not None else _texture_size(settings)
+    _check_sizes(content, styles, _size(content, content_map, settings), settings, features.min_size)
+    size = _size(content, content_map, settings)
     return Job(
         content=content,
         styles=styles,
@@ -149,6 +156,9 @@ def checked_job(
         style_masks=_checked_style_masks(style_masks, len(styles), content),
         start=_checked_shape(start, size, "starting picture") if start is not None else None,
         keep=_checked_keep(keep, size) if keep is not None else None,
+        content_map=content_map,
+        style_map=style_map,
+        regions=_checked_regions(content, styles, settings, style_masks, content_map, style_map),
         settings=settings,
         maps=maps,
         style_layers=style_layers,
@@ -182,10 +192,10 @@ def _check_presets(
             raise StyleError(f"The preset {name} does not hold {layer}, only {', '.join(presets[0].layers)}.")
 
 
-def _check_types(content: object, styles: Sequence[object], settings: object, mask: object, start: object) -> None:
+def _check_types(content: object, styles: Sequence[object], settings: object, others: Sequence[object]) -> None:
     """For callers from Python: paths, arrays and dictionaries are told what to become."""
-    given = [("The photo", content), *(("A style", style) for style in styles), ("The mask", mask)]
-    given.append(("The starting picture", start))
+    given = [("The photo", content), *(("A style", style) for style in styles)]
+    given += zip(("The mask", "The starting picture", "The map", "The style map"), others, strict=True)
     for word, value in given:
         if word == "A style":
             if not isinstance(value, Image.Image | Preset):
@@ -200,7 +210,11 @@ def _check_types(content: object, styles: Sequence[object], settings: object, ma
 
 
 def _check_sizes(
-    content: Image.Image | None, styles: Sequence[Image.Image | Preset], settings: StylizeSettings, least: int
+    content: Image.Image | None,
+    styles: Sequence[Image.Image | Preset],
+    size: tuple[int, int],
+    settings: StylizeSettings,
+    least: int,
 ) -> None:
     network = "the bundled network" if settings.network == "bundled" else settings.network
     pictures = [("photo", content)] + [("painting", style) for style in styles if isinstance(style, Image.Image)]
@@ -210,7 +224,7 @@ def _check_sizes(
             raise StyleError(
                 f"The {word} has {width} × {height} pixels, but {network} needs at least {least} on each side."
             )
-    width, height = fit(content.size, settings.size) if content is not None else _texture_size(settings)
+    width, height = size
     if min(width, height) < least:
         raise StyleError(
             f"The result would have {width} × {height} pixels, but {network} needs at least {least} on each "
@@ -249,11 +263,40 @@ def _checked_style_masks(
     return tuple(checked) or (None,) * styles
 
 
-def _checked_shape(picture: Image.Image, size: tuple[int, int], word: str) -> Image.Image:
-    """A picture that is scaled to the result's (width, height)."""
+def _checked_regions(
+    content: Image.Image | None,
+    styles: Sequence[Image.Image | Preset],
+    settings: StylizeSettings,
+    style_masks: Sequence[Image.Image | None],
+    content_map: Image.Image | None,
+    style_map: Image.Image | None,
+) -> Regions | None:
+    """What of the painting goes where, if there are maps."""
+    if content_map is None:
+        if style_map is not None:
+            raise StyleError("A style map says what the colours of another map mean; give that map as well.")
+        return None
+    painting = styles[0]
+    if len(styles) > 1:
+        raise StyleError(f"Maps say which part of one painting goes where, but there are {len(styles)} styles.")
+    if isinstance(painting, Preset):
+        raise StyleError(f"The preset {painting.name} has no picture that a map could be of; give the picture itself.")
+    if any(style_masks):
+        raise StyleError("Maps and style masks both say where the style goes; give one of them.")
+    if settings.style_loss == "sliced":
+        raise StyleError("The sliced style loss knows no regions; with maps choose gram or moments.")
+    if content is not None:
+        _checked_shape(content_map, content.size, "map", "photo")
+    if style_map is None:
+        return guess_map(content_map, painting)
+    return match_maps(content_map, _checked_shape(style_map, painting.size, "style map", "painting"))
+
+
+def _checked_shape(picture: Image.Image, size: tuple[int, int], word: str, other: str = "result") -> Image.Image:
+    """A picture that is scaled to another's (width, height)."""
     if not 0.95 < picture.width / picture.height * size[1] / size[0] < 1.05:
         raise StyleError(
-            f"The {word} has {picture.width} × {picture.height} pixels, another shape than the result's "
+            f"The {word} has {picture.width} × {picture.height} pixels, another shape than the {other}'s "
             f"{size[0]} × {size[1]}; it is scaled, but not stretched."
         )
     return picture
@@ -275,7 +318,10 @@ def _style_weights(settings: StylizeSettings, styles: int) -> tuple[float, ...]:
     return tuple(weight / sum(given) for weight in given)
 
 
-def _texture_size(settings: StylizeSettings) -> tuple[int, int]:
+def _size(content: Image.Image | None, content_map: Image.Image | None, settings: StylizeSettings) -> tuple[int, int]:
+    """(width, height) of the result: of the photo's shape, else the map's, else of the shape that is asked for."""
+    if content is not None or content_map is not None:
+        return fit((content or content_map).size, settings.size)  # type: ignore[union-attr]
     aspect = settings.aspect or 1.0
     return fit((round(1000 * aspect), 1000), settings.size)
 

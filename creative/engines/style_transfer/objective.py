@@ -17,14 +17,15 @@ from torch import Tensor
 
 from creative.device import autocast
 from creative.images import Tile, core_of, tiles
-from creative.losses import Moments, moments, projections, sliced_wasserstein
+from creative.losses import PIXELS, Moments, content_loss, moments, projections, sliced_wasserstein
 from creative.models.features import Features
-from creative.style_presets import PIXELS
 
 Seen = Moments | Tensor
 FRAME = 24
 """Pixels of its own reflection around a picture: networks pad with zeros, and what they see there would come out as a
 coloured rim. At 384 pixels the outermost four were lighter than those inside by .06 with 8, .03 with 16, 0 with 24."""
+GUARD = 0.5
+"""Part of a layer's receptive field that a position is kept clear of a region's border by."""
 NEARNESS = 0.1
 """Share of the style's own square in what a distance is measured by; see ``Objective._scales``."""
 
@@ -71,19 +72,47 @@ class Maps:
 
     def moments(self, picture: Tensor, layers: Sequence[str], tile: int = 0) -> dict[str, Moments]:
         """The moments of a picture (1, 3, H, W), gathered tile by tile; without a graph only."""
+        return self.moments_within(picture, layers, [None], tile)[0]
+
+    def moments_within(
+        self, picture: Tensor, layers: Sequence[str], masks: Sequence[Tensor | None], tile: int = 0
+    ) -> list[dict[str, Moments]]:
+        """The moments of parts of a picture, each where a mask (1, 1, H, W) is; ``guarded`` from what is beside it."""
         size = (picture.shape[-2], picture.shape[-1])
-        found: dict[str, Moments] = {}
+        guards = [{} if mask is None else {layer: self.guarded(mask, layer) for layer in layers} for mask in masks]
+        found: list[dict[str, Moments]] = [{} for _ in masks]
         for part in self.tiles(size, tile):
             core = self.core(self(picture[(..., *part.outer)]), part, size)
-            for layer in layers:
-                values = moments(core[layer])
-                found[layer] = found[layer] + values if layer in found else values
+            for sums, guard in zip(found, guards, strict=True):
+                for layer in layers:
+                    weights = self._cut(guard[layer], layer, part, core[layer]) if guard else None
+                    values = moments(core[layer], weights)
+                    sums[layer] = sums[layer] + values if layer in sums else values
         return found
+
+    def guarded(self, mask: Tensor, layer: str) -> Tensor:
+        """How much each position of a layer's map counts for what is within a mask (1, 1, H, W): (1, 1, h, w).
+
+        Gatys et al., "Controlling Perceptual Factors in Neural Style Transfer" (2017): a position at the border sees
+        what is beyond, so only those count that see little of it, or, in a region too small, those that see least.
+        """
+        stride, field = self.strides[layer], self.features.receptive_fields.get(layer, 1)
+        within = F.avg_pool2d(mask, stride, stride, ceil_mode=True) if stride > 1 else mask
+        side = int(GUARD * field / stride) // 2 * 2 + 1
+        padded = F.pad(within, (side // 2,) * 4, mode="replicate")
+        seen = F.avg_pool2d(padded, side, 1)
+        inside = within * (2 * seen - 1).clamp(min=0).square()
+        return inside if bool(inside.sum() >= 4) else within * seen.square().square()
 
     def cut_mask(self, mask: Tensor, layer: str, tile: Tile, like: Tensor) -> Tensor:
         """The share of a mask (1, 1, H, W) that falls on each position of a tile's core of a layer's map."""
         stride = self.strides[layer]
         pooled = F.avg_pool2d(mask, stride, stride, ceil_mode=True) if stride > 1 else mask
+        return self._cut(pooled, layer, tile, like)
+
+    def _cut(self, pooled: Tensor, layer: str, tile: Tile, like: Tensor) -> Tensor:
+        """What of a mask in a layer's resolution belongs to a tile's core, whose map is ``like``."""
+        stride = self.strides[layer]
         top, left = tile.top // stride, tile.left // stride
         cut = pooled[..., top : top + like.shape[-2], left : left + like.shape[-1]]
         missing = (like.shape[-2] - cut.shape[-2], like.shape[-1] - cut.shape[-1])
@@ -106,6 +135,7 @@ class Objective:
         frame: pixels of reflection around the picture.
         keep: (1, 3, H, W) that the picture should equal, and (1, 1, H, W) in [0, 1], how much it should where.
         keep_weight: of the mean squared difference from it.
+        likeness: weight of the loss of a layer's maps against those that ``follow`` says.
     """
 
     def __init__(
@@ -125,6 +155,7 @@ class Objective:
         frame: int = FRAME,
         keep: tuple[Tensor, Tensor] | None = None,
         keep_weight: float = 0.0,
+        likeness: float = 0.0,
     ) -> None:
         self.frame = min(frame, min(size) - 1)
         self.maps, self.kind, self.axes = maps, kind, axes or {}
@@ -133,7 +164,8 @@ class Objective:
         self.style_layers = _shares(style_layers)
         self.content_layers = _shares(content_layers) if content is not None and content_weight else {}
         self.content_weight, self.smoothness = content_weight, smoothness
-        self.keep, self.keep_weight = keep, keep_weight
+        self.keep, self.keep_weight, self.likeness = keep, keep_weight, likeness
+        self._model: tuple[str, Tensor] | None = None
         self.tiles = maps.tiles(self.size, tile)
         self._masks: dict[tuple[int, str, int], Tensor] = {}
         self._content: list[dict[str, Tensor]] = []
@@ -176,6 +208,11 @@ class Objective:
                     far = [p + NEARNESS * f for p, f in zip(photo, far, strict=True)]
                 scales[-1][layer] = [1 / value.clamp(min=1e-12) for value in far]
         return scales
+
+    def follow(self, layer: str, model: Tensor) -> None:
+        """From now on the maps of a layer should be like these, (1, C, h, w); only where the picture is one tile."""
+        assert len(self.tiles) == 1
+        self._model = layer, model
 
     # --- the loss and its gradient ---
 
@@ -297,9 +334,14 @@ class Objective:
         for layer, weight in self.content_layers.items():
             difference = _wide(core[layer] - self._content[index][layer])
             content = content + weight * difference.square().sum() / self._content_square[layer]
+        likeness = torch.zeros_like(content)
+        if self._model is not None:
+            layer, model = self._model
+            likeness = content_loss(core[layer], model)
         seen, tile = (picture if part is None else part), self.tiles[index]
         rough = _variation(seen, *tile.inner) / (3 * self.size[0] * self.size[1])
-        return self.content_weight * content + self.smoothness * rough, content
+        rest = self.content_weight * content + self.likeness * likeness + self.smoothness * rough
+        return rest, content
 
 
 def framed(picture: Tensor, width: int = FRAME) -> Tensor:

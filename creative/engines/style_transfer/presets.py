@@ -14,10 +14,11 @@ from creative.engines.style_transfer.job import STYLE_LAYERS, StyleError
 from creative.engines.style_transfer.objective import Maps, framed
 from creative.engines.style_transfer.painting import stylize
 from creative.images import fit, resize, to_tensor
+from creative.losses import PIXELS
 from creative.models.features import load_features
 from creative.options.style_transfer import PresetSettings, StylizeSettings, layer_weights
 from creative.progress import Step
-from creative.style_presets import PIXELS, Preset
+from creative.style_presets import Preset
 
 SIZES = (128, 181, 256, 512, 1024)
 """Longest sides at which a painting is looked at, pixels; none larger than it is, but for its own."""
