@@ -93,15 +93,18 @@ def _data(picture: Image, size: tuple[int, int]) -> str:
 def _table(comparison: Comparison) -> str:
     from creative.engines.compare.comparing import NOTES
 
-    head = ["Way", "Paints like", "Seconds", "Memory, MB"]
+    names = ["Way", "Paints like", "Seconds", "Memory, MB"]
     for judge in comparison.judges:
-        head += [f"{kind}, {JUDGES.get(judge, judge)}" for kind in ("Style", "Content")]
+        of = f", {JUDGES.get(judge, judge)}" if len(comparison.judges) > 1 else ""
+        names += [f"Style{of}", f"Content{of}"]
     rows = [_row(one) for one in comparison.results]
-    top = "".join(f"<th>{html.escape(name)}</th>" for name in head)
+    top = "".join(f"<th>{html.escape(name)}</th>" for name in names)
     body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    notes = "".join(f'<p class="soft">{html.escape(note)}</p>' for note in (*NOTES, *comparison.missing))
+    told = [*(NOTES if rows else ()), *comparison.missing]
+    notes = "".join(f'<p class="soft">{html.escape(note)}</p>' for note in told)
     table = f'<table class="figures"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>' if rows else ""
-    return f"<h2>What each took, and how near it came</h2>{table}{notes}"
+    head = "<h2>What each took, and how near it came</h2>" if rows else ""
+    return f"{head}{table}{notes}"
 
 
 def _row(one: Painted) -> list[str]:

@@ -21,7 +21,7 @@ from creative.engines.compare.judging import BUNDLED, SECOND, Distances, Judge
 from creative.engines.compare.meter import Meter
 from creative.engines.compare.sheet import Cell, draw_sheet
 from creative.engines.compare.ways import Material, Way, prepare, sentence, title_of
-from creative.images import fit, pixel_sha256, resize, source_of
+from creative.images import fit, pixel_sha256, resize
 from creative.options.compare import CompareSettings
 from creative.options.translate import BUNDLED_TRANSLATOR
 from creative.progress import Step
@@ -274,16 +274,23 @@ def _provenance(
     results: Sequence[Painted],
 ) -> Provenance:
     weights = {"features" if one.network == BUNDLED else one.network: one.sha256 for one in judges}
+    given: dict[str, Any] = {"photo": photo, "style": style if isinstance(style, Image.Image) else None}
+    if isinstance(style, Preset):
+        given["style"] = {"file": style.file, "sha256": style.sha256}
     for result in results:
         made = result.picture.info.get("provenance")
-        weights |= made.weights if isinstance(made, Provenance) else {}
-    given: Any = source_of(style) if isinstance(style, Image.Image) else None
-    if isinstance(style, Preset):
-        given = {"file": style.file, "sha256": style.sha256}
+        if isinstance(made, Provenance):
+            weights |= made.weights
+            for name in {"model", "painter"} & set(made.inputs):  # networks that are not the bundled ones
+                source = made.inputs[name][0]
+                given["diffuser" if result.name == "diffusion" else name] = {
+                    "file": source.file,
+                    "sha256": source.sha256,
+                }
     return describe_run(
         "compare",
         settings.changed(ways=tuple(result.name for result in results)),
-        inputs={"photo": photo, "style": given},
+        inputs=given,
         weights=weights,
         device=device,
         result={

@@ -7,19 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from creative.engines.style_transfer.job import CONTENT_LAYERS, STYLE_LAYERS
-from creative.engines.style_transfer.objective import Maps, framed
 from creative.images import fit, resize, to_tensor
-from creative.metrics import content_distance, style_distance
+from creative.losses import gram
+from creative.metrics import JUDGED, content_distance, style_distance
 from creative.models.features import load_features
-from creative.options.style_transfer import layer_weights
-from creative.style_presets import PIXELS, Preset
+from creative.style_presets import Preset
 
 BUNDLED = "bundled"
 SECOND = "squeezenet1_0"
+CONTENT_LAYERS = {BUNDLED: "relu4_1", SECOND: "fire5"}
+"""By network: the layer whose map is the content."""
+FRAME = 24
+"""Pixels of its own reflection around a picture, as presets have been made with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +64,8 @@ class Judge:
         device: torch.device,
     ) -> None:
         self.network, self._longest = network, max(photo.size)
-        self._layers = [layer for layer in layer_weights(STYLE_LAYERS[network]) if layer != PIXELS]
-        (self._content_layer,) = CONTENT_LAYERS[network]
-        needed = tuple(dict.fromkeys([*self._layers, self._content_layer]))
-        features = load_features(network, layers=needed, weights=weights, device=device)
-        self.sha256 = features.sha256
-        self._maps = Maps(features, needed, None)
+        self._features = load_features(network, layers=JUDGED[network], weights=weights, device=device)
+        self.sha256, self._device = self._features.sha256, device
         self._photo, self._content = self._see(photo)
         self._painting = self._style(style)
 
@@ -79,12 +78,13 @@ class Judge:
     def _style(self, style: Image.Image | Preset | None) -> Mapping[str, Tensor]:
         if isinstance(style, Preset):
             known = style.moments(self._longest) if style.network == self.sha256 else {}
-            return {layer: known[layer].gram.to(self._maps.device) for layer in self._layers if layer in known}
+            return {layer: known[layer].gram.to(self._device) for layer in JUDGED[self.network] if layer in known}
         return {} if style is None else self._see(resize(style, fit(style.size, self._longest)))[0]
 
     @torch.no_grad()
     def _see(self, picture: Image.Image) -> tuple[Mapping[str, Tensor], Tensor]:
         """By layer the Gram matrix, and the map of the content's layer."""
-        seen = framed(to_tensor(picture, self._maps.device))
-        moments = self._maps.moments(seen, self._layers)
-        return {layer: values.gram for layer, values in moments.items()}, self._maps(seen)[self._content_layer]
+        pixels = to_tensor(picture, self._device)
+        around = min(FRAME, *(side - 1 for side in picture.size))
+        maps = self._features(F.pad(pixels, 4 * (around,), mode="reflect"))
+        return {layer: gram(values)[0] for layer, values in maps.items()}, maps[CONTENT_LAYERS[self.network]]
