@@ -72,9 +72,7 @@ def style_video(
     style_shares(settings, len(styles))
     for name, given, needed in (("a painter", painter, "instant"), ("a network's weights", weights, "optimise")):
         if given is not None and settings.engine != needed:
-            raise ValueError(
-                f"The engine {settings.engine} has no use for {name}: leave that out, or --engine {needed}."
-            )
+            raise ValueError(f"The {settings.engine} engine has no use for {name}; leave that out, or choose {needed}.")
     size = even(fit(clip.size, min(settings.size, max(clip.size))))
     way: Way
     if settings.engine == "instant":
