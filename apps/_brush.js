@@ -32,7 +32,6 @@ const restore = (text) => {
   told = text;
   if (!text || !text.endsWith(`#${shape}`)) {
     pen.clearRect(0, 0, canvas.width, canvas.height);
-    if (text) tell(); // it was painted over a picture of another shape
     return;
   }
   const picture = new Image();
@@ -56,6 +55,7 @@ const setUp = (width, height) => {
   easel.style.setProperty("--ratio", width / height);
   past = [];
   restore(box()?.value || "");
+  if (told && !told.endsWith(`#${shape}`)) tell(); // it was painted over a picture of another shape
 };
 
 const look = () => {

@@ -69,6 +69,20 @@ def save_painting(text: str | None, folder: Path, name: str, palette: dict[str, 
     return path
 
 
+def is_painting(path: Path, palette: dict[str, tuple[int, int, int]]) -> bool:
+    """Whether a picture is one that could have been painted: small enough, and in flat colours on black."""
+    from creative.images import ImageError, open_image
+
+    try:
+        picture = open_image(path)
+    except ImageError:
+        return False
+    if max(picture.size) > SIDE:
+        return False
+    found = picture.getcolors(len(palette) + 1) or [(0, (1, 1, 1))]
+    return {colour for _, colour in found} <= {(0, 0, 0), *palette.values()}
+
+
 def painting_of(path: Path) -> str:
     """A saved painting as the text it was made of, for the canvas to show it again."""
     with Image.open(path) as image:

@@ -45,7 +45,6 @@ def build_page(app: App, output: Path = Path("out")) -> gr.Blocks:
                     with gr.Tab(action.title, id=action.verb, render_children=True):
                         lead = EMPTY if action.summary == app.summary else action.summary
                         forms.append(ActionForm(action, output, lead))
-                for action in actions:
                     if action.live is not None:
                         with gr.Tab(action.live.title, id=f"live {action.verb}", render_children=True):
                             live.append(LiveForm(action, output))

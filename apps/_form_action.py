@@ -71,7 +71,7 @@ class ActionForm:
         """A button for each example, which puts its values into the form."""
         if self.action.examples is None:
             return
-        of_pictures = any(field.file == "picture" for field in describe(self.action.inputs))
+        of_pictures = any(field.file == "picture" and field.required for field in describe(self.action.inputs))
         gr.HTML(f"<p>{'No picture at hand? Try' if of_pictures else 'Try'} one of these.</p>")
         for title, values in self.action.examples(SITE / "examples").items():
             first = values() if callable(values) else values
@@ -90,7 +90,7 @@ class ActionForm:
         for widget in self.widgets:
             if widget.field.name in values:
                 value = values[widget.field.name]
-                written = (str(value),) if isinstance(value, Path) else widget.write(value)
+                written = widget.show(value) if isinstance(value, Path) else widget.write(value)
                 changed |= dict(zip(widget.components, written, strict=False))
         return changed
 

@@ -69,7 +69,7 @@ def _easel(field: Description) -> str:
         )
     )  # fmt: skip
     over = f' data-over="{field.over}"' if field.over else ""
-    below = (field.over or "").replace("_", " ")
+    below = "painting of your own" if field.over == "style" else (field.over or "").replace("_", " ")
     lack = f"Give a {html.escape(below)} first, and paint over it here" if field.over else ""
     return (
         f'<div class="easel{" single" if single else ""}"{over} data-side="{SIDE}" data-blank="{BLANK[0]}x{BLANK[1]}">'

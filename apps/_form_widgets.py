@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from apps._brush import painting_of, save_painting
+from apps._brush import is_painting, painting_of, save_painting
 from apps._form_brush import build_brush, palette_of
 from apps._form_gradio import SITE, gr
 from apps._gathered import gathered
@@ -29,6 +29,8 @@ class Widget:
     """The field's value to the components'."""
     second: str = "picture"
     """What the second component is, for those who call the page from a program."""
+    show: Callable[[Path], tuple[Any, ...]] = lambda path: (str(path),)
+    """A file to the components' values, where an example gives one."""
 
     @property
     def names(self) -> list[str]:
@@ -86,8 +88,13 @@ def build_widget(field: Description, *, batch: bool = False, output: Path = SITE
         return _single(field, several, _unlisted(field.type), _listed)
     if field.suggestions:
         shown = [(spoken(word), word) for word in field.suggestions]
-        known = gr.Dropdown(shown, value=field.default, **texts, allow_custom_value=True)
-        return _single(field, known, lambda text: (text or None) if field.optional or field.required else text or "")
+        shown[:0] = [("As usual", "")] if field.optional and field.default is None else []
+        value = "" if field.optional and field.default is None else field.default
+        known = gr.Dropdown(shown, value=value, **texts, allow_custom_value=True)
+        return _single(
+            field, known, lambda text: (text or None) if field.optional or field.required else text or "",
+            lambda text: text or ("" if field.optional else None),
+        )  # fmt: skip
     lines = {"prompt": 3, "code": 5}.get(field.widget, 1)
     kind = "code" if field.widget == "code" else None
     box = gr.Textbox(**texts, value=_text(field.default), lines=lines, max_lines=max(lines, 12), elem_classes=kind)
@@ -114,7 +121,7 @@ def _choice(field: Description, texts: Mapping[str, Any]) -> Widget:
 
 def _spoken_choice(choice: str) -> str:
     """``a_to_b`` as ``A to B``, ``both-ways`` as ``Both ways``."""
-    text = choice.replace("_", " ").replace("-", " ").capitalize()
+    text = choice.replace("_", " ").replace("-", " ").capitalize().replace("Cyclegan", "CycleGAN")
     return re.sub(r"\b\w\b", lambda letter: letter[0].upper(), text) if re.match(r"[ab] to [ab]$", text, re.I) else text
 
 
@@ -173,7 +180,10 @@ def _brush(field: Description, output: Path) -> Widget:
     def write(value: Any) -> tuple[Any, ...]:
         return None, painting_of(Path(value)) if value else ""
 
-    return Widget(field, (given, painted), read, write, "painted")
+    def show(path: Path) -> tuple[Any, ...]:
+        return write(path) if is_painting(path, palette_of(field)) else (str(path), "")
+
+    return Widget(field, (given, painted), read, write, "painted", show)
 
 
 def _drop(field: Description) -> Any:
@@ -237,6 +247,7 @@ def _style(field: Description) -> Widget:
         (presets, own),
         lambda name, path: path or name or None,
         lambda value: (value if value in preset_names() else None, None),
+        show=lambda path: (None, str(path)),
     )
 
 

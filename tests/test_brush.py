@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from apps._brush import MASK, PALETTE, painting_of, save_painting
+from apps._brush import MASK, PALETTE, is_painting, painting_of, save_painting
 
 
 def painted(size: tuple[int, int] = (60, 40), told: str = "") -> str:
@@ -58,6 +58,19 @@ def test_a_painting_goes_back_to_the_canvas(tmp_path: Path) -> None:
     assert again is not None
     with Image.open(again) as image:
         assert image.size == (6000, 4000)
+
+
+def test_a_file_goes_to_the_canvas_where_it_could_have_been_painted(tmp_path: Path) -> None:
+    sheet = Image.new("RGB", (60, 40))
+    sheet.paste(PALETTE["Green"], (0, 0, 30, 40))
+    sheet.save(tmp_path / "regions.png")
+    assert is_painting(tmp_path / "regions.png", PALETTE)
+    assert not is_painting(tmp_path / "regions.png", MASK)
+    sheet.resize((90, 60), Image.Resampling.BICUBIC).save(tmp_path / "soft.png")
+    sheet.resize((1800, 1200), Image.Resampling.NEAREST).save(tmp_path / "large.png")
+    (tmp_path / "broken.png").write_bytes(b"no")
+    for name in ("soft", "large", "broken"):
+        assert not is_painting(tmp_path / f"{name}.png", PALETTE)
 
 
 def test_nothing_painted_is_nothing(tmp_path: Path) -> None:

@@ -156,6 +156,17 @@ def test_api_names_are_the_verbs_and_parameters_the_fields() -> None:
     assert told == ["Status", "Picture", "Before and after", "Text", "Download", "How it was made", "Results"]
 
 
+def test_an_example_gives_files_to_where_they_are_seen(tmp_path: Path) -> None:
+    Image.new("RGB", (20, 10), "white").save(tmp_path / "white.png")
+    Image.new("RGB", (20, 10), "grey").save(tmp_path / "grey.png")
+    assert widget(FIELDS["style"]).show(tmp_path / "grey.png") == (None, str(tmp_path / "grey.png"))
+    assert widget(FIELDS["regions"]).show(tmp_path / "grey.png") == (str(tmp_path / "grey.png"), "")
+    given, painted = widget(FIELDS["regions"]).show(tmp_path / "white.png")
+    assert given is None
+    assert painted.endswith("#20x10"), "it is not on the canvas"
+    assert widget(FIELDS["photo"]).show(tmp_path / "grey.png") == (str(tmp_path / "grey.png"),)
+
+
 def test_a_new_field_appears_by_itself() -> None:
     from apps._form import build_page
 
