@@ -184,6 +184,14 @@ class StyleNet(nn.Module):
             raise StyleNetError("This network paints in the style of one painting only.")
         return self.predictor(self.predictor.sketch(seen)[None])
 
+    def scaled(self, codes: Tensor, strength: Tensor | float) -> Tensor:
+        """Codes (B, N) at a strength, one for all or (B,): 0 the photo, 1 the style, above it with bolder strokes.
+
+        Strokes may be bolder than the style's own, colours not.
+        """
+        factor = torch.as_tensor(strength, dtype=codes.dtype, device=codes.device).view(-1, 1)
+        return torch.cat([codes[:, :EXTRA] * factor.clamp(max=1), codes[:, EXTRA:] * factor], 1)
+
     def _painted(
         self,
         picture: Tensor,
@@ -315,7 +323,8 @@ class Layer(nn.Module):
         Noise (1, channels, H, W) is added before normalisation.
         """
         if self.doubles:
-            x = F.interpolate(x, scale_factor=2, mode="nearest")
+            # Nearest neighbours would leave a grid: what ReLU makes of every second pixel would be another.
+            x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
         x = self.conv(F.pad(x, (1, 1, 1, 1), mode="reflect"))
         x = style.normalised(x if noise is None else x + noise.to(x.dtype), self.channels)
         return x.relu_() if self.relu else x

@@ -125,7 +125,8 @@ def _evaluate(
         photo = resize(photo, fit(photo.size, settings.size))
         x = to_tensor(photo, device)
         with torch.no_grad():
-            painted = network(x, settings.strength * code_of(network, painting, settings.size, features))
+            code = code_of(network, painting, settings.size, features)
+            painted = network(x, network.scaled(code, settings.strength))
         # The judge sees the painting in the photo's shape.
         style = to_tensor(painting.resize(photo.size, Image.Resampling.BICUBIC), device)
         quality = style_quality(x, style, painted, judge, content_layer=CONTENT_LAYER)

@@ -29,6 +29,8 @@ DIRECTIONS = 128
 and Lindenstrauss, 1984), and a step that would spend a third of its time on matrices of 512 × 512 does not."""
 NEARNESS = 0.15
 """Share of the style's own norm in what a distance is measured by, for photos that are near the style already."""
+GRID = 5.0
+"""Weight of what repeats every 4 pixels: grids come from doubling the size, and no layer of the judge sees them."""
 STRONGEST = 1.5
 """The largest strength that is trained."""
 
@@ -105,8 +107,24 @@ class Objective:
         weight = (1 - 1.4 * (strength - 1).clamp(min=0)).clamp(min=0)
         content = (content * weight).mean()
         rough = total_variation(painted)
-        loss = seen + chosen.texture_weight * texture + chosen.content_weight * content + chosen.smoothness * rough
-        return {"loss": loss, "style": seen, "texture": texture, "content": content, "variation": rough}
+        grid = repeating(painted)
+        loss = (
+            seen
+            + GRID * grid
+            + chosen.texture_weight * texture
+            + chosen.content_weight * content
+            + chosen.smoothness * rough
+        )
+        return {"loss": loss, "style": seen, "texture": texture, "content": content, "variation": rough, "grid": grid}
+
+
+def repeating(pictures: Tensor, period: int = 4) -> Tensor:
+    """How much of pictures (B, C, H, W) repeats every few pixels: the deviation of the means of each place in a period,
+    averaged over pictures."""
+    height, width = (side // period * period for side in pictures.shape[-2:])
+    cut = pictures[..., :height, :width].unflatten(-1, (-1, period)).unflatten(-3, (-1, period))
+    means = cut.float().mean((2, 4)).flatten(2)  # (B, C, period²)
+    return (means.var(2, unbiased=False).mean(1) + 1e-8).sqrt().mean()
 
 
 def _norm(matrices: Tensor) -> Tensor:

@@ -175,7 +175,7 @@ class OnePainting(Task):
     def _losses(self, network: StyleNet, photo: Tensor, strength: Tensor) -> dict[str, Tensor]:
         assert network.code is not None
         style = {layer: matrix.expand(len(photo), -1, -1) for layer, matrix in self.style.items()}
-        return self.objective(network(photo, network.code * strength[:, None]), photo, style, strength)
+        return self.objective(network(photo, network.scaled(network.code, strength)), photo, style, strength)
 
     def evaluate(self, networks: Networks) -> dict[str, float]:
         """The losses on the photos that are shown."""

@@ -228,7 +228,7 @@ class AnyPainting(Task):
             style = {layer: self._mixed(matrix, second[layer], share) for layer, matrix in style.items()}
         style = {layer: matrix.to(self.device) for layer, matrix in style.items()}
         assert self.network.predictor is not None
-        code = self.network.predictor(sketch.to(self.device)) * strength[:, None]
+        code = self.network.scaled(self.network.predictor(sketch.to(self.device)), strength)
         losses = self.objective(self.network(photo, code), photo, style, strength)
         update(losses["loss"])
         return losses
