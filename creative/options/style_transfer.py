@@ -269,14 +269,18 @@ class RegionSettings(Settings):
     )
 
 
-class StylizeSettings(BrushSettings, PhotoSettings, RegionSettings):
-    """How to paint: the defaults suit most pairs of photo and painting."""
+class PaceSettings(Settings):
+    """At once, or step by step."""
 
     instant: bool = Field(
         False,
         title="Instant",
         description="Paint at once, in one pass of a network that learned it; nothing is optimised",
     )
+
+
+class StylizeSettings(RegionSettings, BrushSettings, PhotoSettings, PaceSettings):
+    """How to paint: the defaults suit most pairs of photo and painting."""
 
     @pydantic.model_validator(mode="after")
     def _instant_optimises_nothing(self) -> Self:

@@ -5,7 +5,7 @@
 
     painter = load_painter()                                # kept: for a video, a camera, many photos
     code = painter.code(painting)
-    frame = painter.paint_tensor(picture, 0.8 * code)
+    frame = painter.paint_tensor(picture, painter.at_strength(code, 0.4))
 
 The network and how it sees a style are in ``painter``, the job in ``painting``, large pictures in ``canvas``.
 """

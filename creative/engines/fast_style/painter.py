@@ -122,6 +122,10 @@ class Painter:
                 f"The painting has {width} × {height} pixels, but at least {self.features.min_size} a side are needed."
             )
 
+    def at_strength(self, codes: Tensor, strength: float) -> Tensor:
+        """Codes (K, N) as a strength from 0 to 1 wants them; see ``code_scale``."""
+        return self.network.scaled(codes, code_scale(strength))
+
     def paint_tensor(
         self,
         picture: Tensor,
@@ -135,7 +139,7 @@ class Painter:
 
         Args:
             picture: (1, 3, H, W) in [0, 1].
-            codes: (1, N), or with masks (K, N); times a number for more or less of the style.
+            codes: (1, N), or with masks (K, N); see ``at_strength`` for more or less of the style.
             masks: (1, K, H, W) in [0, 1] that sum to 1: where each of the codes is painted.
             precision: of the convolutions; None for float32.
             more: what else ``StyleNet.forward`` takes, such as statistics.
@@ -183,3 +187,8 @@ def choose_painter(styles: Sequence[object], painter: str | os.PathLike[str] | N
         if isinstance(name, str) and name != ANY_PAINTING and name in list_trained("painter"):
             return name
     return ANY_PAINTING
+
+
+def code_scale(strength: float) -> float:
+    """What a code is multiplied by: from 0, the photo, over 1 at one half to 1.5, the most that networks learned."""
+    return 2 * strength if strength <= 0.5 else 0.5 + strength

@@ -123,17 +123,13 @@ def _paint(job: Job) -> Generator[Step, None, Image.Image]:
     if masks is not None:  # where no style is to be the photo stays, whose code is 0
         codes = torch.cat([codes, torch.zeros_like(codes[:1])])
     painted = picture
-    for done, painted in enumerate(job.canvas.paint(picture, codes * code_scale(job.settings.strength), masks), 1):
+    codes = job.painter.at_strength(codes, job.settings.strength)
+    for done, painted in enumerate(job.canvas.paint(picture, codes, masks), 1):
         yield Step(done, tiles, preview=partial(_finished, job, picture, painted))
     return _finished(job, picture, painted)
 
 
 # --- its parts, in order ---
-
-
-def code_scale(strength: float) -> float:
-    """What a code is multiplied by: from 0, the photo, over 1 at one half to 1.5, the most that networks learned."""
-    return 2 * strength if strength <= 0.5 else 0.5 + strength
 
 
 def _codes(job: Job, picture: Tensor) -> Tensor:

@@ -15,7 +15,6 @@ from torch import Tensor
 from creative.device import fast_dtype
 from creative.engines.fast_style import Painter, PainterError, choose_painter, load_painter
 from creative.engines.fast_style.canvas import Canvas
-from creative.engines.fast_style.painting import code_scale
 from creative.engines.style_transfer import stylize
 from creative.images import colour_statistics, recoloured, to_image, to_tensor, with_lightness
 from creative.models.features import load_features
@@ -119,7 +118,8 @@ class Instant:
         longest = max(first.size) * settings.style_scale
         codes = torch.cat([self.painter.code(style, longest, like=like) for style in self.styles])
         shares = codes.new_tensor(style_shares(settings, len(self.styles)))
-        self._code = (codes * shares[:, None]).sum(0, keepdim=True) * code_scale(settings.strength)
+        mixed = (codes * shares[:, None]).sum(0, keepdim=True)
+        self._code = self.painter.at_strength(mixed, settings.strength)
 
     def paint(
         self, frame: Image.Image, carried: Carried | None, own: Image.Image | None = None
