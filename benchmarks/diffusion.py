@@ -108,8 +108,8 @@ def our_steps(batch: int, folder: Path) -> Iterator[object]:
     made = pictures()
     (folder / "pictures.bin").write_bytes(b"".join(picture.tobytes() for picture in made))
     packed = PackedPictures(folder / "pictures.bin", [Path(f"{i}") for i in range(PICTURES)], [(256, 256)] * PICTURES)
-    never = {"steps": 10**6, "save_every": 10**6, "evaluate_every": 10**6, "workers": 0}
-    settings = TrainDiffusionSettings(batch_size=batch, **never)
+    never = 10**6
+    settings = TrainDiffusionSettings(batch_size=batch, steps=never, save_every=never, evaluate_every=never, workers=0)
     task = Denoising((packed, packed), (packed, packed), settings, None, about={"a": None, "b": None})
     return train(task, settings, folder / "run", device="cpu", resume=False)
 

@@ -104,7 +104,7 @@ class DiffuseSettings(Settings):
     domain: str | None = Field(
         None, title="Domain",
         suggestions=("monet", "photo"),
-        description="What our network draws: monet or photo; none: its second domain, paintings for the bundled one",
+        description="What our network draws: monet or photo; none: its second domain, or its first to fill a mask in",
     )  # fmt: skip
     num: int | None = Field(
         None,

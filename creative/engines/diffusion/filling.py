@@ -42,9 +42,9 @@ def fill(
     Args:
         photo: of any size, which the result has too unless ``size`` says otherwise.
         mask: white where it is to be filled, black elsewhere; of any size.
-        settings: ``domain`` of what is drawn, ``steps`` (20), ``strength`` (1; less keeps something of what is under
-            the mask, 0 all of it), ``guidance, size, sampler, eta, seed``. It is drawn with at most 512 pixels along
-            the photo's longest side, and enlarged to fit.
+        settings: ``domain`` of what is drawn (the first), ``steps`` (20), ``strength`` (1; less keeps something of what
+            is under the mask, 0 all of it), ``guidance, size, sampler, eta, seed``. It is drawn with at most 512 pixels
+            along the photo's longest side, and enlarged to fit.
         model: a trained network's name or file, or a network.
         device: where to compute.
 
@@ -53,11 +53,16 @@ def fill(
     """
     settings = settings or DiffuseSettings()
     diffuser = choose_diffuser(model, device)
-    make_aim(settings, diffuser)
+    _aim_of(settings, diffuser)
     covered = mask.convert("L")
     if covered.getextrema()[1] < 128:  # type: ignore[operator]
         raise DiffusionError("The mask covers nothing: paint white where the photo is to be filled in.")
     return _fill(photo, mask, settings, diffuser)
+
+
+def _aim_of(settings: DiffuseSettings, diffuser: Diffuser) -> Aim:
+    """As ``make_aim``, but what is filled in is of the first domain, as photos are, where nothing else is said."""
+    return make_aim(settings.changed(domain=settings.domain or diffuser.domains[0]), diffuser)
 
 
 def _fill(
@@ -65,7 +70,7 @@ def _fill(
 ) -> Generator[Step, None, Image.Image]:
     shown = resize(photo, fit(photo.size, settings.size or max(photo.size)))
     strength = 1.0 if settings.strength is None else settings.strength
-    aim, config = make_aim(settings, diffuser), diffuser.config
+    aim, config = _aim_of(settings, diffuser), diffuser.config
     width, height = fit(shown.size, min(LARGEST, max(shown.size)))
     sizes = ladder(height, width, config) if strength else []
     counts = [_count(aim, strength if not number else strength * ENLARGED, not number) for number in range(len(sizes))]
@@ -83,10 +88,10 @@ def _fill(
         known = F.interpolate(picture, size, mode="bicubic", antialias=True).clamp(0, 1) * 2 - 1
         hole = (F.interpolate(holes.float(), size, mode="area") > 0).float()
         begun = torch.lerp(known, F.interpolate(found, size, mode="bicubic", antialias=True).clamp(-1, 1), hole)
-        padded = [pad(each, config) for each in (begun, known, hole)]
+        start, around, inside = (pad(each, config) for each in (begun, known, hole))
         way = _repainted if not number and strength == 1 else _redrawn
         share = strength * ENLARGED if number else strength
-        for guess in way(diffuser.network, stage, *padded, share, generator):
+        for guess in way(diffuser.network, stage, start, around, inside, share, generator):
             done += 1
             found = guess[..., : size[0], : size[1]]
             yield Step(min(done, sum(counts)), sum(counts), preview=previewed(laid, found))
