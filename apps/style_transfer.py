@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from apps._app import Action, App, Live, Onward
+from apps._doodles import doodles_to_try
 from apps._painting import paint, styles_of
 from apps._painting_training import (
     evaluate_any,
@@ -130,6 +131,7 @@ APP = App(
             inputs=DoodleInputs,
             settings=DoodleSettings,
             start=_paint_doodle,
+            examples=doodles_to_try,
         ),
         Action(
             verb="preset",

@@ -87,7 +87,7 @@ def test_what_of_the_painting_is_not_used_is_told() -> None:
 
 
 def test_a_doodle_repeats_itself_and_says_how_it_was_made(tmp_path: Path) -> None:
-    given = {"content_map": flat(BLUE, RED), "style_map": flat(RED, BLUE)}
+    given: dict[str, Any] = {"content_map": flat(BLUE, RED), "style_map": flat(RED, BLUE)}
     given = {name: open_image(save_image(image, tmp_path / f"{name}.png")) for name, image in given.items()}
     first = run(stylize(None, painting(), quick(structure=0.3), **given))
     noted = first.info["provenance"]
@@ -110,7 +110,7 @@ def test_a_photo_with_maps_says_so_too() -> None:
 
 
 def test_structure_matters() -> None:
-    given = {"content_map": flat(BLUE, RED), "style_map": flat(RED, BLUE)}
+    given: dict[str, Any] = {"content_map": flat(BLUE, RED), "style_map": flat(RED, BLUE)}
     one, other = (run(stylize(None, painting(), quick(structure=s), **given)) for s in (0.0, 1.0))
     assert one.tobytes() != other.tobytes()
 
@@ -128,8 +128,8 @@ def test_a_map_s_colours_are_found_through_antialiasing_and_jpeg() -> None:
     assert len(colours) == 3
     for found, wanted in zip(colours, (BLUE, GREEN, RED), strict=True):
         assert np.abs(np.subtract(found, wanted)).max() < 8
-    wanted = np.asarray(clean.resize((150, 100), Image.Resampling.NEAREST))
-    assert (np.abs(np.array(colours)[index] - wanted.astype(int)).max(-1) < 30).mean() > 0.99
+    ideal = np.asarray(clean.resize((150, 100), Image.Resampling.NEAREST)).astype(int)
+    assert (np.abs(np.array(colours)[index] - ideal).max(-1) < 30).mean() > 0.99
 
 
 def test_pixels_between_two_regions_go_to_one_of_them_not_to_a_third_of_their_mixed_colour() -> None:
@@ -256,7 +256,7 @@ def test_patches_come_from_the_same_region() -> None:
 # --- what it refuses ---
 
 MANY = [(9 + 60 * (number % 5), 90 * (number // 5), 99) for number in range(13)]
-TWO = {"content_map": flat(RED, BLUE), "style_map": flat(RED, BLUE)}
+TWO: dict[str, Any] = {"content_map": flat(RED, BLUE), "style_map": flat(RED, BLUE)}
 REFUSED: list[tuple[Callable[[], Any], str]] = [
     (
         lambda: stylize(None, painting(), quick(), content_map=flat(RED, GREEN), style_map=flat(RED, BLUE)),
