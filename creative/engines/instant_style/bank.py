@@ -23,7 +23,7 @@ from creative.device import autocast, fast_dtype, random_generator
 from creative.engines.instant_style.objective import Objective
 from creative.images import fit, open_image, resize, to_tensor
 from creative.models.features import Features
-from creative.models.style_net import Predictor, style_moments
+from creative.models.style_codes import Predictor, style_moments
 from creative.progress import Step
 
 SMALLEST, LARGEST = 160, 512
