@@ -306,7 +306,7 @@ def test_the_command_and_its_replay(creative: Creative, tmp_path: Path) -> None:
     photo().save("lake.png")
     save_translator(Path("toy.safetensors"))
     words = ["compare", "lake.png", "starry-night", "--model", "toy.safetensors", "--size", "64"]
-    words += ["--ways", "cyclegan", "optimisation"]
+    words += ["--quality", "draft", "--ways", "cyclegan", "optimisation"]
     said = creative(*words, "--json", "-o", "sheet.png")
     assert said.code == 0, said.err
     assert [one["way"] for one in said.json["ways"]] == ["cyclegan", "optimisation"]

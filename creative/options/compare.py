@@ -77,7 +77,7 @@ class CompareSettings(Settings):
     ways: tuple[WayName, ...] = Field(
         (),
         title="Ways",
-        description="Which to try, in this order: optimisation, instant, cyclegan, diffusion; none: all that can be",
+        description="Which to try, in the order given; none: all that can be",
     )
     size: int = Field(320, ge=64, le=2048, title="Size", description="Longest side of each picture, pixels")
     strength: float = Field(
@@ -89,7 +89,7 @@ class CompareSettings(Settings):
         description="From 0, the photo or nearly so, to 1, as much as a way can; 0.5 is what is usual for each",
     )
     quality: Literal["draft", "good", "best"] = Field(
-        "draft", title="Quality", description="How many iterations optimisation spends"
+        "good", title="Quality", description="How many iterations optimisation spends"
     )
     steps: int = Field(
         20, ge=1, le=1000, title="Diffusion steps", description="Times that noise is taken away", advanced=True
