@@ -15,6 +15,9 @@ from apps._cli_words import call_class, fields_of, usage_of, word_for
 from apps._verbs import Verb, verbs
 from creative import __version__
 
+LONGEST = 28
+"""Of the calls that have what they do beside them; it stands below longer ones."""
+
 
 def help_text(verb: Verb) -> str:
     """What ``creative VERB --help`` prints."""
@@ -57,14 +60,17 @@ def overview() -> str:
         groups.setdefault("Training" if " " in verb.name else verb.group, []).append(verb)
     groups = {name: groups[name] for name in sorted(groups, key=lambda name: (name == "More", name == "Training"))}
     calls = {verb.name: f"{verb.name} {usage_of(verb)}".strip() for group in groups.values() for verb in group}
-    width = max(map(len, calls.values())) + 4
+    width = max(len(call) for call in calls.values() if len(call) <= LONGEST) + 4
     columns = max(60, min(110, shutil.get_terminal_size().columns))
     for group, members in groups.items():
         lines.append(f"{strong}{group}{plain}")
         for verb in members:
-            wrapped = textwrap.wrap(verb.summary, columns - width) or [""]
-            lines.append(f"  {calls[verb.name]:<{width - 2}}{wrapped[0]}")
-            lines += [" " * width + more for more in wrapped[1:]]
+            call, wrapped = calls[verb.name], textwrap.wrap(verb.summary, columns - width) or [""]
+            if len(call) > LONGEST:
+                lines.append(f"  {call}")
+            else:
+                lines.append(f"  {call:<{width - 2}}{wrapped.pop(0)}")
+            lines += [" " * width + more for more in wrapped]
         lines.append("")
     lines += ["For example:", "  creative style photo.jpg starry-night", "  creative style --help", ""]
     return "\n".join(lines)
