@@ -15,6 +15,7 @@ from PIL import Image
 from toy_painter import save_toy_painter
 
 from apps._app import perform
+from apps._painting import shortened
 from apps.style_transfer import APP
 from creative.engines.fast_style import Painter, choose_painter, load_painter, paint
 from creative.engines.fast_style import canvas as canvases
@@ -233,6 +234,15 @@ def test_optimisation_shows_first_and_may_begin_with_what_one_pass_paints(toy: P
     shown, begun = first(init="instant")
     assert far(shown, at_once) == 0
     assert far(begun, at_once) < far(usual, at_once)
+
+
+def test_from_one_pass_fewer_iterations_are_planned_unless_they_are_given() -> None:
+    assert (shortened(StylizeSettings()).scales, shortened(StylizeSettings()).iterations) == (1, (12,))
+    assert shortened(StylizeSettings(size=1024, quality="draft")).scales == 3
+    timed = shortened(StylizeSettings(seconds=5))
+    assert (timed.scales, timed.iterations, timed.seconds) == (1, (), 5)
+    for values in ({"iterations": (7,)}, {"scales": 4}):
+        assert shortened(StylizeSettings(**values)) == StylizeSettings(**values)
 
 
 @pytest.mark.skipif(locate("features") is None, reason="the bundled network has not been trained yet")

@@ -119,7 +119,7 @@ class PhotoSettings(LikenessSettings):
     init: Literal["content", "noise", "style", "instant"] = Field(
         "content",
         title="Start from",
-        description="Picture that painting starts from; instant: what a trained painter makes of the photo",
+        description="Picture that painting starts from; instant: what one pass paints, which saves most iterations",
         advanced=True,
     )
     content_layers: tuple[str, ...] = Field(
