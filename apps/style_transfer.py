@@ -108,7 +108,7 @@ APP = App(
         ),
         Action(
             verb="style-video",
-            title="Along a video",
+            title="Paint video",
             summary="Paint a video so that the strokes stay with things as they move.",
             inputs=StyleVideoInputs,
             settings=VideoStyleSettings,

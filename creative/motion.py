@@ -21,6 +21,8 @@ ALIKE = 32.0
 CUT_SHARE = 0.1
 """Where less of a frame than this can be trusted, it is of another scene. Of 132 cuts between twelve photos of
 256 pixels .00 to .04 was; after a pan by 10 % of the width .11 to .95, after a zoom by 15 % .30 to .96."""
+DETAIL, MOST_GAIN = 1.5, 1.5
+"""Pixels below which a picture's strokes are fine; how much they are strengthened at most where they were blurred."""
 LONGEST = 640
 """Longest side, pixels, of the frames that motion is searched in; larger ones are searched smaller."""
 _SMALLEST = 16
@@ -78,17 +80,38 @@ def _enlarged(field: np.ndarray, size: tuple[int, int], small: tuple[int, int] |
     return large if small is None else large * np.array([size[0] / small[0], size[1] / small[1]], np.float32)
 
 
-def steadied(drawn: np.ndarray, carried: np.ndarray, trust: np.ndarray, share: float) -> np.ndarray:
-    """A frame's result mixed with what came before it.
+def blended(drawn: np.ndarray, carried: np.ndarray, trust: np.ndarray, share: float) -> np.ndarray:
+    """What is drawn with as much of what is carried as can be trusted, (H, W, C) float32.
 
     Args:
         drawn: the frame's own result, (H, W, C).
         carried: the result of the frame before, moved along.
         trust: (H, W), 0 to 1.
-        share: of what came before where it is trusted, 0 to 1.
+        share: of what is carried where it is trusted, 0 to 1.
     """
     weight = share * trust[..., None]
     return drawn * (1 - weight) + carried * weight
+
+
+def steadied(drawn: np.ndarray, carried: np.ndarray, trust: np.ndarray, share: float) -> np.ndarray:
+    """What is drawn blended with what is carried, as crisp as what is drawn; the arguments are those of ``blended``.
+
+    Where the two do not agree their strokes blur each other. So what is finer than ``DETAIL`` pixels is made as strong
+    again, within ``MOST_GAIN``, as it is around there in what is drawn. On scenes of photos a share of .75 with this
+    flickers less, at .41 to .51 of frame by frame, and is crisper, at .82 to .84, than .4 without: .59 to .63, at .75
+    to .80.
+    """
+    mixed = np.asarray(blended(drawn, carried, trust, share), np.float32)
+    cv2 = _cv2()
+
+    def detail(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        fine = levels - cv2.GaussianBlur(levels, (0, 0), DETAIL)
+        return fine, cv2.GaussianBlur((fine**2).mean(-1), (0, 0), 4 * DETAIL)
+
+    fine, strength = detail(mixed)
+    _, wanted = detail(np.asarray(drawn, np.float32))
+    gain = np.sqrt((wanted + 1) / (strength + 1)).clip(1, MOST_GAIN)
+    return mixed + fine * (gain - 1)[..., None]
 
 
 def warp_error(picture: np.ndarray, before: np.ndarray, flow: np.ndarray, seen: np.ndarray) -> float:

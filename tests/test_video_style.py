@@ -79,7 +79,8 @@ def test_without_steadiness_each_frame_is_painted_by_itself(
     found = painted(clip, painting, tmp_path / "a.mp4", painter, steady=0)
     plain = open_video(clip)
     assert len(found) == 6
-    assert (open_video(tmp_path / "a.mp4").size, open_video(tmp_path / "a.mp4").frames_per_second) == ((64, 48), 12)
+    made_of = open_video(tmp_path / "a.mp4")
+    assert (made_of.size, float(made_of.frames_per_second)) == ((64, 48), 12)
     for after, before in zip(found, plain.frames(), strict=True):
         alone = run(paint(before, painting, InstantSettings(size=64), painter=painter, device="cpu"))
         # fine colours go in the encoding

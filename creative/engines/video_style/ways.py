@@ -18,14 +18,14 @@ from creative.engines.fast_style.canvas import Canvas
 from creative.engines.style_transfer import stylize
 from creative.images import colour_statistics, recoloured, to_image, to_tensor, with_lightness
 from creative.models.features import load_features
-from creative.motion import steadied
+from creative.motion import blended, steadied
 from creative.options.style_transfer import LikenessSettings, StrokeSettings, StylizeSettings
 from creative.options.video_style import LiveStyleSettings, VideoStyleSettings
 from creative.progress import Step
 from creative.style_presets import Preset
 
 Style = Image.Image | Preset
-KEPT = 30.0
+KEPT = 20.0
 """How much a pixel that was there before counts against the style, to optimise, at a steadiness of one half."""
 OWN = 0.5
 """To optimise in a further pass: how much of a frame's own result gives way to what is carried to it."""
@@ -66,11 +66,6 @@ class Way(Protocol):
         """
 
 
-def mixed(picture: np.ndarray, carried: Carried | None, share: float) -> np.ndarray:
-    """A picture (H, W, 3) of levels with as much of what is carried as can be trusted."""
-    return steadied(picture, carried.levels, carried.trust, share) if carried is not None else picture
-
-
 def to_picture(levels: np.ndarray) -> Image.Image:
     """Levels (H, W, 3) as a picture."""
     return Image.fromarray(np.rint(levels.clip(0, 255)).astype(np.uint8))
@@ -79,8 +74,10 @@ def to_picture(levels: np.ndarray) -> Image.Image:
 class Instant:
     """In one pass of a trained network.
 
-    What is drawn is mixed with what is carried. That is where nearly all steadiness comes from: see
-    ``benchmarks/video_style.py``.
+    What is drawn is blended with what is carried. Differs from Ruder, Dosovitskiy and Brox, "Artistic style transfer
+    for videos and spherical images" (2018, arXiv:1708.04538), whose network is given what is carried: ours did not
+    learn from videos, and given it flickers as before (.98 to 1.09 of frame by frame; .55 to .67 blended as here).
+    Running means of the normalisations' statistics did not help either (.98 to 1.01).
 
     Raises:
         ValueError: at the call: no such painter, or it cannot paint in these styles.
@@ -126,7 +123,7 @@ class Instant:
     ) -> Generator[Step, None, Image.Image]:
         """Paint a frame; in a further pass nothing is painted anew."""
         if own is not None:
-            return to_picture(mixed(np.asarray(own, np.float32), carried, self.settings.steady))
+            return self._steadied(np.asarray(own, np.float32), carried)
         assert self._code is not None, "begin() comes first"
         picture = to_tensor(frame, self.painter.device)
         total = len(self.canvas.cut(*picture.shape[-2:]))
@@ -135,7 +132,12 @@ class Instant:
             painted = so_far
             yield Step(done, total)
         levels = self._coloured(picture, painted)[0].permute(1, 2, 0).mul(255).cpu().numpy()
-        return to_picture(mixed(levels, carried, self.settings.steady))
+        return self._steadied(levels, carried)
+
+    def _steadied(self, levels: np.ndarray, carried: Carried | None) -> Image.Image:
+        if carried is not None:
+            levels = steadied(levels, carried.levels, carried.trust, self.settings.steady)
+        return to_picture(levels)
 
     def _coloured(self, picture: Tensor, painted: Tensor) -> Tensor:
         with torch.no_grad():
@@ -194,7 +196,7 @@ class Optimising:
         if carried is None or not steady:
             return (yield from self._stylize(frame, self.first))
         levels = np.asarray(own, np.float32) if own is not None else self._coloured_like(frame, carried)
-        start = to_picture(mixed(levels, carried, OWN if own is not None else 1.0))
+        start = to_picture(blended(levels, carried.levels, carried.trust, OWN if own is not None else 1.0))
         mask = Image.fromarray(np.rint(carried.trust * 255).astype(np.uint8))
         weight = KEPT * steady / (1 - steady)
         kept = (to_picture(carried.levels), mask)
@@ -234,5 +236,6 @@ def style_shares(settings: StrokeSettings, styles: int) -> list[float]:
 
 def _precision(settings: StrokeSettings, device: torch.device) -> torch.dtype | None:
     if settings.precision == "auto":
-        return fast_dtype(device) if device.type == "cuda" else None
+        fast = fast_dtype(device)
+        return fast if fast is torch.bfloat16 else None
     return torch.bfloat16 if settings.precision == "bfloat16" else None
