@@ -145,6 +145,18 @@ def test_the_predictor_begins_with_the_paintings_own_colours() -> None:
     assert torch.allclose(root @ root, torch.cov(pixels, correction=0), atol=1e-3)
 
 
+def test_styles_have_codes_of_their_own_however_far_the_predictor_is_pushed() -> None:
+    """Its layers cannot fall silent: once all were below zero, and every style was painted with the same strokes."""
+    features = load_features(layers=STYLE_LAYERS)
+    network = make(hidden=16, channels=predictor_channels(features))
+    assert network.predictor is not None
+    for layer in network.predictor.body:
+        if isinstance(layer, torch.nn.Linear) and layer.out_features == 16:
+            layer.bias.fill_(-200.0)
+    codes = torch.cat([network.predict(load_preset(name).moments(256)) for name in ("udnie", "great-wave")])
+    assert codes[:, EXTRA:].std(0).mean() > 0.01
+
+
 def test_what_the_predictor_sees_are_means_deviations_and_covariances() -> None:
     """Against the same computed from all positions of the maps."""
     features = load_features(layers=("relu1_1",))

@@ -105,12 +105,19 @@ class Predictor(nn.Module):
         self.register_buffer("mean", torch.zeros(inputs))
         self.register_buffer("deviation", torch.ones(inputs))
         hidden = config.hidden
+        # Normalised, or the first steps can push all of a layer below zero, from where no style tells itself apart.
         self.body = nn.Sequential(
-            nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, length)
+            nn.Linear(inputs, hidden),
+            nn.LayerNorm(hidden),
+            nn.SiLU(),
+            nn.Linear(hidden, hidden),
+            nn.LayerNorm(hidden),
+            nn.SiLU(),
+            nn.Linear(hidden, length),
         )
         last = self.body[-1]
         assert isinstance(last, nn.Linear)
-        nn.init.normal_(last.weight, std=0.3 / hidden**0.5)
+        nn.init.normal_(last.weight, std=0.4 / hidden**0.5)
         nn.init.zeros_(last.bias)
         with torch.no_grad():
             last.weight[:EXTRA] = 0  # to begin with the colours are the painting's own

@@ -30,6 +30,7 @@ from creative.files import file_sha256
 from creative.images import fit, open_image, resize, to_tensor
 from creative.models.features import load_features
 from creative.models.style_net import (
+    EXTRA,
     STYLE_LAYERS,
     StyleNet,
     StyleNetConfig,
@@ -212,7 +213,7 @@ class AnyPainting(Task):
         own = set(network.predictor.parameters())
         groups = [
             {"params": [p for p in network.parameters() if p not in own], "lr": settings.learning_rate},
-            {"params": list(network.predictor.parameters()), "lr": settings.learning_rate / 2},
+            {"params": list(network.predictor.parameters()), "lr": settings.learning_rate / 4},
         ]
         return {"all": torch.optim.Adam(groups, betas=(0.9, 0.99), fused=True)}
 
@@ -228,10 +229,13 @@ class AnyPainting(Task):
             style = {layer: self._mixed(matrix, second[layer], share) for layer, matrix in style.items()}
         style = {layer: matrix.to(self.device) for layer, matrix in style.items()}
         assert self.network.predictor is not None
-        code = self.network.scaled(self.network.predictor(sketch.to(self.device)), strength)
+        predicted = self.network.predictor(sketch.to(self.device))
+        code = self.network.scaled(predicted, strength)
         losses = self.objective(self.network(photo, code), photo, style, strength)
         update(losses["loss"])
-        return losses
+        # Styles whose codes are alike are painted alike: this must not fall to 0.
+        spread = predicted[:, EXTRA:].detach().std(0, unbiased=False).mean()
+        return losses | {"code_spread": spread}
 
     @staticmethod
     def _mixed(one: Tensor, other: Tensor, share: Tensor) -> Tensor:
