@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import resource
@@ -19,7 +20,9 @@ import toy_app
 from PIL import Image
 
 from apps import _verbs
+from apps._app import perform
 from apps._cli import main
+from creative.progress import run
 from creative.provenance import read_provenance
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -89,6 +92,21 @@ def test_overview_lists_every_verb(creative: Creative) -> None:
     for name in _verbs.verbs():
         assert f"  {name} " in said.out
     assert creative().out == said.out == creative("help").out
+
+
+def test_a_form_for_a_part_of_a_verb_is_no_verb_but_can_be_replayed(
+    creative: Creative, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    Image.new("RGB", (12, 8), "teal").save(tmp_path / "photo.png")
+    photo = tmp_path / "photo.png"
+    tint = next(action for action in toy_app.APP.actions if action.verb == "tint")
+    part = dataclasses.replace(tint, verb="shade", typed=False)
+    app = dataclasses.replace(toy_app.APP, actions=(*toy_app.APP.actions, part))
+    monkeypatch.setattr(_verbs, "apps", lambda: [app])
+    assert "shade" not in creative("--help").out
+    assert creative("shade", str(photo), "red").code == 2
+    made = run(perform(part, part.inputs(photo=(photo,), colour="red"), part.settings(), out=tmp_path))
+    assert creative("replay", made.path).code == 0
 
 
 def test_every_verb_has_help(creative: Creative) -> None:

@@ -57,6 +57,8 @@ class EverySettings(Settings):
     flag: bool = Field(True, title="Flag", description="Yes or no")
     prompt: str = Field("hello", widget="prompt", title="Prompt", description="Words")
     name: str = Field("", title="Name", description="A word")
+    word: str = Field("blue", suggestions=("blue", "red"), title="Word", description="One of these or another")
+    any_word: str | None = Field(None, suggestions=("blue",), title="Any word", description="Or none")
     counts: tuple[int, ...] = Field((1, 2), title="Counts", description="Several numbers")
     layers: tuple[str, ...] = Field((), title="Layers", description="Several words", advanced=True)
 
@@ -68,7 +70,8 @@ WIDGETS = {
     "regions": ["Image", "Textbox"], "few": ["Radio"],
     "many_choices": ["Dropdown"], "maybe": ["Radio"], "size": ["Number"], "strength": ["Slider"], "forced": ["Slider"],
     "typed": ["Number"], "open_end": ["Number"], "seconds": ["Textbox"], "flag": ["Checkbox"], "prompt": ["Textbox"],
-    "name": ["Textbox"], "counts": ["Textbox"], "layers": ["Textbox"], "seed": ["Number"],
+    "name": ["Textbox"], "word": ["Dropdown"],
+    "any_word": ["Dropdown"], "counts": ["Textbox"], "layers": ["Textbox"], "seed": ["Number"],
 }  # fmt: skip
 
 
@@ -118,6 +121,9 @@ def test_labels_help_and_bounds_come_from_the_declaration() -> None:
         ("seconds", "", None),
         ("maybe", "", None),
         ("maybe", "left", "left"),
+        ("word", "green", "green"),
+        ("any_word", "", None),
+        ("any_word", "green", "green"),
         ("layers", " relu1 , relu2=0.5 ", ("relu1", "relu2=0.5")),
         ("layers", "a{3=1, 7=-0.5}, b:3@5,7,c ,d{1", ("a{3=1, 7=-0.5}", "b:3@5,7", "c", "d{1")),
     ],
