@@ -36,7 +36,6 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from creative.device import peak_memory_mb
 from creative.engines.fast_style import Painter, load_painter, paint
 from creative.engines.style_transfer import plan, stylize
 from creative.images import fit, open_image, resize, to_tensor
@@ -127,16 +126,23 @@ def speed(painter: Painter, rounds: int) -> dict[str, Any]:
 def peak(painter: Painter, name: str, height: int, width: int) -> float:
     """MiB that a pass takes above what the process held before, in a process of its own."""
     command = [sys.executable, __file__, "--peak", name, str(height), str(width), str(painter.path)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 def print_peak(name: str, height: str, width: str, path: str) -> None:
     work, picture = passes(load_painter(path, device="cpu"))[name], torch.rand(1, 3, int(height), int(width))
     with torch.inference_mode():
         work(picture[..., :64, :64])
-        before = peak_memory_mb()
+        Path("/proc/self/clear_refs").write_text("5")  # the peak so far is forgotten
+        before = held("VmRSS")
         work(picture)
-    print(peak_memory_mb() - before)
+    print(held("VmHWM") - before)
+
+
+def held(what: str) -> float:
+    """MiB of memory of this process: now (VmRSS) or at most (VmHWM)."""
+    table = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
+    return int(table[what].split()[0]) / 2**10
 
 
 # --- quality ---
