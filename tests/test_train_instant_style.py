@@ -187,7 +187,7 @@ def test_killed_and_started_again_ends_in_the_same_bytes(data: Path, whole: Path
 
 
 def test_another_run_is_refused_and_says_why(data: Path, whole: Path, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"content_weight = 0.2, but now there is content_weight = 3.0"):
+    with pytest.raises(TrainingError, match=r"content_weight = 0.16, but now there is content_weight = 3.0"):
         engine(data, whole, content_weight=3.0)
     judge = data / "judge.safetensors"
     with pytest.raises(PicturesError, match="There is no folder"):

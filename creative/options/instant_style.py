@@ -62,10 +62,10 @@ class PainterTrainingSettings(TrainingSettings):
         advanced=True,
     )
     content_weight: float = Field(
-        0.2, ge=0, le=100, title="Content", widget="number", description="How much of the photo is to stay"
+        0.16, ge=0, le=100, title="Content", widget="number", description="How much of the photo is to stay"
     )
     texture_weight: float = Field(
-        0.6,
+        0.8,
         ge=0,
         le=100,
         title="Texture",
@@ -74,7 +74,7 @@ class PainterTrainingSettings(TrainingSettings):
         advanced=True,
     )
     smoothness: float = Field(
-        0.5, ge=0, le=1000, title="Smoothness", widget="number", description="Of total variation", advanced=True
+        0.1, ge=0, le=1000, title="Smoothness", widget="number", description="Of total variation", advanced=True
     )
 
 
@@ -135,7 +135,7 @@ class TrainFastStyleSettings(PainterTrainingSettings):
 
     steps: int = Field(2000, ge=1, title="Steps", description="Training steps (updates of the weights) in all")
     learning_rate: float = Field(
-        1e-3, gt=0, le=10, title="Learning rate", widget="number", description="Step size of the optimiser at its peak"
+        2e-3, gt=0, le=10, title="Learning rate", widget="number", description="Step size of the optimiser at its peak"
     )
     style_size: int = Field(
         384, ge=64, le=2048, title="Painting's size", description="Longest side at which the painting is seen, pixels"
