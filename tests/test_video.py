@@ -1,4 +1,4 @@
-"""Videos in and out, whatever they are, and what moves in them."""
+"""Videos in and out, whatever they are."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from creative.motion import optical_flow, still_visible, warped
 from creative.video import VideoError, open_video, save_video
 
 av = pytest.importorskip("av", reason="the extra `video` is not installed")
@@ -190,30 +189,3 @@ def test_the_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(VideoError, match=r"creative\[video\]"):
         open_video(tmp_path / "a.mp4")
-
-
-def test_flow_finds_a_shift() -> None:
-    large = texture(200, 140)
-    frame, other = large.crop((20, 20, 160, 120)), large.crop((15, 23, 155, 123))
-    inside = optical_flow(frame, other)[15:-15, 15:-15]
-    assert np.abs(inside - (5, -3)).mean() < 0.3
-
-
-def test_warping_follows_the_flow() -> None:
-    pixels = np.arange(12 * 15, dtype=np.float32).reshape(12, 15)
-    flow = np.zeros((12, 15, 2), np.float32)
-    flow[..., 0], flow[..., 1] = 2, 1
-    np.testing.assert_allclose(warped(pixels, flow)[:-1, :-2], pixels[1:, 2:])
-    flow[..., 0] = 0.5
-    np.testing.assert_allclose(warped(pixels, flow)[:-1, :-1], pixels[1:, :-1] + 0.5)
-
-
-def test_what_leaves_or_comes_into_view_is_not_visible() -> None:
-    flow = np.zeros((20, 30, 2), np.float32)
-    flow[..., 0] = 4
-    seen = still_visible(flow, -flow)
-    assert seen[:, :26].all()
-    assert not seen[:, 27:].any()
-    back = -flow
-    back[5:10, 10:20] = 3  # whatever is there comes from somewhere else
-    assert not still_visible(flow, back)[5:10, 6:16].any()
