@@ -1,10 +1,12 @@
-"""Make the README's pictures: photos of scikit-image's (and a lake), painted in four styles, dreamed into, translated.
+"""Make the README's pictures: photos of scikit-image's (and a lake), painted, painted at once, dreamed into, translated.
 
-python examples/readme_pictures.py
+python examples/readme_pictures.py                  all of them: ten minutes of one core
+python examples/readme_pictures.py instant          this one
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,10 +16,12 @@ from PIL import Image, ImageOps
 from apps._samples import draw_landscape
 from creative import (
     DreamSettings,
+    InstantSettings,
     StylizeSettings,
     TranslateSettings,
     dream,
     load_preset,
+    paint,
     run,
     save_image,
     stylize,
@@ -30,24 +34,50 @@ HERE = Path(__file__).parent
 CELL, GAP = 288, 6
 PAINTED, STYLES = ("chelsea", "coffee", "astronaut"), ("starry-night", "the-scream", "great-wave", "woman-with-a-hat")
 TRANSLATED = ("rocket", "astronaut", "coffee")
+AT_ONCE, PAINTERS = ("coffee", "astronaut"), ("great-wave", "udnie", "wheat-field", "the-scream", "starry-night")
 DREAMED, LOOKS = ("hubble_deep_field", "astronaut"), ("castles", "birds", "heads", "swirls")
 
 
-def main() -> None:
+def painted() -> Path:
     settings = StylizeSettings(size=512)
     rows = []
     for name in PAINTED:
         photo = sample(name)
         rows.append([photo, *(run(stylize(photo, load_preset(style), settings)) for style in STYLES)])
-    print(save_sheet(rows, settings, HERE / "painted.jpg"))
+    return save_sheet(rows, settings, HERE / "painted.jpg")
+
+
+def instant() -> Path:
+    settings = InstantSettings(size=512)
+    rows = []
+    for name in AT_ONCE:
+        photo = ImageOps.fit(sample(name), (512, 512))
+        rows.append([photo, *(run(paint(photo, load_preset(style), settings)) for style in PAINTERS)])
+    return save_sheet(rows, settings, HERE / "instant.jpg")
+
+
+def dreamed() -> Path:
     rows = []
     for name in DREAMED:
         photo = ImageOps.fit(sample(name), (512, 512))
         rows.append([photo, *(run(dream(photo, DreamSettings(look=look, size=512))) for look in LOOKS)])
-    print(save_sheet(rows, DreamSettings(size=512), HERE / "dreamed.jpg"))
+    return save_sheet(rows, DreamSettings(size=512), HERE / "dreamed.jpg")
+
+
+def translated() -> Path:
     photos = [ImageOps.fit(photo, (512, 512)) for photo in (draw_landscape(), *map(sample, TRANSLATED))]
     rows = [photos, [run(translate(photo, TranslateSettings(size=512))) for photo in photos]]
-    print(save_sheet(rows, TranslateSettings(size=512), HERE / "translated.jpg"))
+    return save_sheet(rows, TranslateSettings(size=512), HERE / "translated.jpg")
+
+
+SHEETS = {sheet.__name__: sheet for sheet in (painted, instant, dreamed, translated)}
+
+
+def main(names: Sequence[str]) -> None:
+    if unknown := sorted(set(names) - SHEETS.keys()):
+        sys.exit(f"There is no picture {', '.join(unknown)}; there are {', '.join(SHEETS)}.")
+    for name in names or SHEETS:
+        print(SHEETS[name]())
 
 
 def sample(name: str) -> Image.Image:
@@ -66,4 +96,4 @@ def save_sheet(rows: Sequence[Sequence[Image.Image]], settings: Settings, path: 
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
