@@ -36,6 +36,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from creative.device import fast_dtype
 from creative.engines.fast_style import Painter, load_painter, paint
 from creative.engines.style_transfer import plan, stylize
 from creative.images import fit, open_image, resize, to_tensor
@@ -93,11 +94,15 @@ def transformer() -> nn.Module:
 
 
 def passes(painter: Painter) -> dict[str, Callable[[Tensor], object]]:
-    """What is compared: from a picture to a picture."""
+    """What is compared, each as it is by itself (creative in bfloat16 where that is fast): from a picture to one."""
     code = painter.network.code if painter.network.code is not None else torch.zeros(1, painter.network.length)
     code = code + 0.1 * torch.randn(1, painter.network.length, generator=torch.Generator().manual_seed(0))
     other = transformer()
-    return {"creative": lambda x: painter.paint_tensor(x, code), "transformer": lambda x: other(x * 255)}
+    precision = fast_dtype(painter.device)
+    return {
+        "creative": lambda x: painter.paint_tensor(x, code, precision=precision),
+        "transformer": lambda x: other(x * 255),
+    }
 
 
 def speed(painter: Painter, rounds: int) -> dict[str, Any]:
