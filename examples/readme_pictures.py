@@ -1,4 +1,4 @@
-"""Make the README's pictures: photos of scikit-image's (and a lake), painted, painted at once, dreamed into, translated.
+"""Make the README's pictures: scikit-image's photos (and a lake), painted, painted at once, dreamed into, translated.
 
 python examples/readme_pictures.py                  all of them: ten minutes of one core
 python examples/readme_pictures.py instant          this one
