@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+import math
+from collections.abc import Callable, Generator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from apps._app import Action, App, Values
+from apps._app import Action, App, Area, Clicks, Values
 from apps._samples import photos_to_try, sample_photo, sample_titles
 from creative.options.diffusion import BUNDLED_DIFFUSER, DiffuseInputs, DiffuseSettings
 from creative.options.diffusion_forms import (
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from creative.data.archives import Archive
 
 Drawing = Generator[Step, None, Any]
+LARGER = 256
+"""Longest side in pixels of a picture that was clicked."""
 UNPACKED = "unpacked"
 """The folder of a run for the pictures of zips."""
 
@@ -143,9 +146,9 @@ def _evaluate(inputs: EvaluateDiffusionInputs, settings: EvaluateDiffusionSettin
 
 def _drawings(folder: Path) -> Mapping[str, Values | Callable[[], Values]]:
     return {
-        "Sixteen Monets": {"domain": "monet", "num": 16, "steps": 20},
-        "Sixteen photos": {"domain": "photo", "num": 16, "steps": 20},
-        "In a hurry: four steps": {"domain": "monet", "num": 16, "steps": 4},
+        "Sixteen Monets": {"domain": "monet", "num": 16, "size": 64, "steps": 20},
+        "Sixteen photos": {"domain": "photo", "num": 16, "size": 64, "steps": 20},
+        "In a hurry: four steps": {"domain": "monet", "num": 16, "size": 64, "steps": 4},
     }
 
 
@@ -154,6 +157,25 @@ def _ways(folder: Path) -> Mapping[str, Values | Callable[[], Values]]:
         "Between two Monets": {"domain": "monet", "seed": 0, "between": 1},
         "Between two photos": {"domain": "photo", "seed": 3, "between": 7},
     }
+
+
+def _each(inputs: DrawInputs, settings: DrawSettings, result: Any) -> Sequence[Area]:
+    """The pictures of a sheet, each of which can be drawn larger: those that follow have the seeds that follow."""
+    from creative.images.sheets import MARGIN
+
+    if settings.num == 1:
+        return ()
+    columns = round(settings.num**0.5 + 0.49)
+    rows = math.ceil(settings.num / columns)
+    width, height = (result.width + MARGIN) // columns, (result.height + MARGIN) // rows
+    larger = max(LARGER, settings.size)
+    found = []
+    for number in range(settings.num):
+        left, top = number % columns * width, number // columns * height
+        box = (left, top, left + width - MARGIN, top + height - MARGIN)
+        seed = (settings.seed + number) % 2**32
+        found.append(Area(box, "Draw it larger", {"seed": seed, "num": 1, "size": larger}))
+    return found
 
 
 def _prompts(folder: Path) -> Mapping[str, Values | Callable[[], Values]]:
@@ -207,6 +229,7 @@ APP = App(
             settings=DrawSettings,
             start=_part,
             examples=_drawings,
+            clicks=Clicks("draw", "Click a picture to draw it larger.", _each),
             typed=False,
         ),
         Action(

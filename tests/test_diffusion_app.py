@@ -79,6 +79,22 @@ def test_the_verb_does_what_each_form_does(verb: str, here: Creative) -> None:
     assert here("replay", "typed.png").code == 0
 
 
+def test_a_click_on_a_sheet_draws_that_very_picture(here: Creative) -> None:
+    action = ACTIONS["draw"]
+    assert action.clicks is not None
+    settings = action.settings(**FEW, num=5, size=16, seed=7)
+    inputs = action.inputs(model="toy.safetensors")
+    saved = run(perform(action, inputs, settings, device="cpu"))
+    areas = action.clicks.areas(inputs, settings, saved.result)
+    assert len(areas) == 5
+    area = areas[4]
+    assert (area.values["num"], area.values["size"]) == (1, 256)
+    left, top, right, bottom = area.box
+    alone = performed("draw", {}, num=1, size=16, seed=area.values["seed"])
+    assert np.abs(pixels(alone) - pixels(saved.path)[top:bottom, left:right]).max() <= 1
+    assert action.clicks.areas(inputs, settings.changed(num=1), saved.result) == ()
+
+
 def test_only_diffuse_is_typed_of_the_forms(creative: Creative) -> None:  # noqa: F811
     words = creative("--help").out
     assert "  diffuse " in words

@@ -119,12 +119,12 @@ class FillSettings(Settings):
 class PipelineInputs(Inputs):
     """A pipeline of one's own, and what it is to draw."""
 
+    prompt: str = _GIVEN["prompt"]
     pipeline: str = Field(
         title="Pipeline",
         suggestions=("stabilityai/sd-turbo",),
         description="Folder of a text-to-image pipeline of diffusers, or its name on huggingface.co",
     )
-    prompt: str = _GIVEN["prompt"]
     negative_prompt: str = _GIVEN["negative_prompt"]
     photo: PictureFile | None = Field(
         None, title="Photo", description="Picture to restyle or to fill in; none: a new one is drawn", positional=True
