@@ -45,7 +45,8 @@ def step_time(precision: str) -> None:
     import torch
 
     from creative.engines.style_transfer.job import CONTENT_LAYERS, STYLE_LAYERS
-    from creative.engines.style_transfer.objective import Aim, Maps, Objective
+    from creative.engines.style_transfer.maps import Maps
+    from creative.engines.style_transfer.objective import Aim, Objective
     from creative.models.features import untrained_features
     from creative.options.style_transfer import layer_weights
 

@@ -13,7 +13,8 @@ import torch
 from PIL import Image, ImageStat
 
 from creative.engines.style_transfer import stylize
-from creative.engines.style_transfer.objective import Aim, Maps, Objective, framed
+from creative.engines.style_transfer.maps import Maps, framed
+from creative.engines.style_transfer.objective import Aim, Objective
 from creative.engines.style_transfer.patches import Patches
 from creative.engines.style_transfer.proposing import propose_map
 from creative.engines.style_transfer.regions import guess_map, match_maps, name_of, read_map

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from creative.engines.style_transfer.objective import Aim, Maps, Objective, framed
+from creative.engines.style_transfer.maps import Maps, framed
+from creative.engines.style_transfer.objective import Aim, Objective
 from creative.losses import directions, projections
 from creative.models.features import untrained_features
 

@@ -16,7 +16,7 @@ from PIL import Image, ImageChops, ImageStat
 
 from creative.engines.style_transfer import stylize
 from creative.engines.style_transfer.colours import colour_moments, recoloured
-from creative.engines.style_transfer.objective import Maps
+from creative.engines.style_transfer.maps import Maps
 from creative.engines.style_transfer.optimizers import LBFGS, AveragedAdam, Smoothing, resized
 from creative.engines.style_transfer.plan import Clock, Scale, bytes_per_pixel, fitting_tile, plan_scales
 from creative.images import open_image, save_image, to_tensor, with_lightness

@@ -8,7 +8,7 @@ The algorithm is in ``painting``; what it minimises in ``objective``, how it ste
 and time in ``plan``, and the checks of what it is given in ``job``.
 """
 
-from creative.engines.style_transfer.job import StyleError
+from creative.engines.style_transfer.checks import StyleError
 from creative.engines.style_transfer.painting import stylize
 from creative.engines.style_transfer.presets import make_preset
 from creative.style_presets import Preset, PresetError, load_preset, save_preset

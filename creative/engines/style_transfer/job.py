@@ -10,10 +10,20 @@ import torch
 from PIL import Image
 
 from creative.device import choose_device, fast_dtype
-from creative.engines.style_transfer.objective import FRAME, Maps
+from creative.engines.style_transfer.checks import (
+    Keep,
+    StyleError,
+    check_types,
+    checked_keep,
+    checked_mask,
+    checked_regions,
+    checked_shape,
+    checked_style_masks,
+)
+from creative.engines.style_transfer.maps import FRAME, Maps
 from creative.engines.style_transfer.optimizers import PAIRS
 from creative.engines.style_transfer.plan import Scale, fitting_tile, plan_scales
-from creative.engines.style_transfer.regions import Regions, guess_map, match_maps
+from creative.engines.style_transfer.regions import Regions
 from creative.images import fit
 from creative.losses import PIXELS
 from creative.models.features import check_layers, load_features
@@ -42,25 +52,6 @@ CONTENT_LAYERS = {
     "resnet50": ("layer2",),
     "mobilenet_v2": ("block6",),
 }
-
-
-class StyleError(ValueError):
-    """A painting cannot be made of what was given. The message is one sentence for a person."""
-
-
-@dataclass(frozen=True)
-class Keep:
-    """What the result should equal in places: for a video, the frame before, moved along with what is in it.
-
-    Attributes:
-        picture: RGB, of the result's shape.
-        mask: L, white where it counts.
-        weight: of the loss, the mean squared difference over the picture's values, against the style's.
-    """
-
-    picture: Image.Image
-    mask: Image.Image
-    weight: float
 
 
 @dataclass(frozen=True)
@@ -117,7 +108,7 @@ def checked_job(
     Raises:
         ValueError: it does not; see ``stylize``.
     """
-    _check_types(content, styles, settings, (mask, start, content_map, style_map))
+    check_types(content, styles, settings, (mask, start, content_map, style_map))
     if not styles:
         raise StyleError("A style is missing: give a painting or a preset.")
     if settings.init == "instant" and start is None:
@@ -146,19 +137,19 @@ def checked_job(
                 "picture (creative preset PICTURE --name NAME), or give the picture itself."
             )
     maps = Maps(features, tuple({**style_layers, **content_layers}), _precision(settings, chosen))
-    _check_sizes(content, styles, _size(content, content_map, settings), settings, features.min_size)
     size = _size(content, content_map, settings)
+    _check_sizes(content, styles, size, settings, features.min_size)
     return Job(
         content=content,
         styles=styles,
         style_weights=_style_weights(settings, len(styles)),
-        mask=_checked_mask(mask, content, "mask") if mask is not None else None,
-        style_masks=_checked_style_masks(style_masks, len(styles), content),
-        start=_checked_shape(start, size, "starting picture") if start is not None else None,
-        keep=_checked_keep(keep, size) if keep is not None else None,
+        mask=checked_mask(mask, content, "mask") if mask is not None else None,
+        style_masks=checked_style_masks(style_masks, len(styles), content),
+        start=checked_shape(start, size, "starting picture") if start is not None else None,
+        keep=checked_keep(keep, size) if keep is not None else None,
         content_map=content_map,
         style_map=style_map,
-        regions=_checked_regions(content, styles, settings, style_masks, content_map, style_map),
+        regions=checked_regions(content, styles, settings, style_masks, content_map, style_map),
         settings=settings,
         maps=maps,
         style_layers=style_layers,
@@ -192,23 +183,6 @@ def _check_presets(
             raise StyleError(f"The preset {name} does not hold {layer}, only {', '.join(presets[0].layers)}.")
 
 
-def _check_types(content: object, styles: Sequence[object], settings: object, others: Sequence[object]) -> None:
-    """For callers from Python: paths, arrays and dictionaries are told what to become."""
-    given = [("The photo", content), *(("A style", style) for style in styles)]
-    given += zip(("The mask", "The starting picture", "The map", "The style map"), others, strict=True)
-    for word, value in given:
-        if word == "A style":
-            if not isinstance(value, Image.Image | Preset):
-                kind = type(value).__name__
-                raise StyleError(f"A style must be a picture (open_image) or a preset (load_preset), but is a {kind}.")
-        elif value is not None and not isinstance(value, Image.Image):
-            raise StyleError(
-                f"{word} must be a picture (open_image opens one) or None, but is a {type(value).__name__}."
-            )
-    if not isinstance(settings, StylizeSettings):
-        raise StyleError(f"The settings must be StylizeSettings, but are a {type(settings).__name__}.")
-
-
 def _check_sizes(
     content: Image.Image | None,
     styles: Sequence[Image.Image | Preset],
@@ -230,85 +204,6 @@ def _check_sizes(
             f"The result would have {width} × {height} pixels, but {network} needs at least {least} on each "
             "side; ask for a larger size or a less narrow picture."
         )
-
-
-def _checked_mask(mask: Image.Image, content: Image.Image | None, word: str) -> Image.Image:
-    """A mask as mode L. It may be of any size but of the photo's shape; it is scaled."""
-    if content is None and word == "mask":
-        raise StyleError("A mask keeps parts of a photo, but there is no photo.")
-    grey = mask if mask.mode == "L" else mask.convert("L")
-    if grey is not mask:
-        grey.info = dict(mask.info)
-    if content is not None:
-        shape, own = content.width / content.height, grey.width / grey.height
-        if not 0.95 < shape / own < 1.05:
-            raise StyleError(
-                f"The {word} has {grey.width} × {grey.height} pixels, another shape than the photo's "
-                f"{content.width} × {content.height}; a mask is scaled, but not stretched."
-            )
-    if not grey.getextrema()[1]:
-        raise StyleError(f"The {word} is black everywhere: nothing would be painted.")
-    return grey
-
-
-def _checked_style_masks(
-    masks: Sequence[Image.Image | None], styles: int, content: Image.Image | None
-) -> tuple[Image.Image | None, ...]:
-    if masks and len(masks) != styles:
-        raise StyleError(f"There must be one style mask for each of the {styles} styles, but there are {len(masks)}.")
-    words = (f"style mask {number}" for number in range(1, styles + 1))
-    checked = [
-        _checked_mask(m, content, word) if m is not None else None for m, word in zip(masks, words, strict=False)
-    ]
-    return tuple(checked) or (None,) * styles
-
-
-def _checked_regions(
-    content: Image.Image | None,
-    styles: Sequence[Image.Image | Preset],
-    settings: StylizeSettings,
-    style_masks: Sequence[Image.Image | None],
-    content_map: Image.Image | None,
-    style_map: Image.Image | None,
-) -> Regions | None:
-    """What of the painting goes where, if there are maps."""
-    if content_map is None:
-        if style_map is not None:
-            raise StyleError("A style map says what the colours of another map mean; give that map as well.")
-        return None
-    painting = styles[0]
-    if len(styles) > 1:
-        raise StyleError(f"Maps say which part of one painting goes where, but there are {len(styles)} styles.")
-    if isinstance(painting, Preset):
-        raise StyleError(f"The preset {painting.name} has no picture that a map could be of; give the picture itself.")
-    if any(style_masks):
-        raise StyleError("Maps and style masks both say where the style goes; give one of them.")
-    if settings.style_loss == "sliced":
-        raise StyleError("The sliced style loss knows no regions; with maps choose gram or moments.")
-    if content is not None:
-        _checked_shape(content_map, content.size, "map", "photo")
-    if style_map is None:
-        return guess_map(content_map, painting)
-    return match_maps(content_map, _checked_shape(style_map, painting.size, "style map", "painting"))
-
-
-def _checked_shape(picture: Image.Image, size: tuple[int, int], word: str, other: str = "result") -> Image.Image:
-    """A picture that is scaled to another's (width, height)."""
-    if not 0.95 < picture.width / picture.height * size[1] / size[0] < 1.05:
-        raise StyleError(
-            f"The {word} has {picture.width} × {picture.height} pixels, another shape than the {other}'s "
-            f"{size[0]} × {size[1]}; it is scaled, but not stretched."
-        )
-    return picture
-
-
-def _checked_keep(keep: Keep, size: tuple[int, int]) -> Keep:
-    mask = keep.mask if keep.mask.mode == "L" else keep.mask.convert("L")
-    return Keep(
-        _checked_shape(keep.picture, size, "picture to keep"),
-        _checked_shape(mask, size, "mask of the picture to keep"),
-        keep.weight,
-    )
 
 
 def _style_weights(settings: StylizeSettings, styles: int) -> tuple[float, ...]:

@@ -19,8 +19,9 @@ from PIL import Image
 from torch import Tensor
 
 from creative.device import random_generator
+from creative.engines.style_transfer.checks import Keep, StyleError
 from creative.engines.style_transfer.finishing import finished
-from creative.engines.style_transfer.job import Job, Keep, StyleError, checked_job
+from creative.engines.style_transfer.job import Job, checked_job
 from creative.engines.style_transfer.objective import Objective, Seen
 from creative.engines.style_transfer.optimizers import LBFGS, AveragedAdam, Smoothing, resized
 from creative.engines.style_transfer.plan import Clock, Scale

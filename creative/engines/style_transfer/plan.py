@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from creative.device import free_memory_mb
-from creative.engines.style_transfer.objective import Maps
+from creative.engines.style_transfer.maps import Maps
 from creative.images import fit
 from creative.options.style_transfer import StylizeSettings
 

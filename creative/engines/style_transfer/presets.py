@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 
 from creative.device import choose_device
-from creative.engines.style_transfer.job import STYLE_LAYERS, StyleError
-from creative.engines.style_transfer.objective import Maps, framed
+from creative.engines.style_transfer.checks import StyleError
+from creative.engines.style_transfer.job import STYLE_LAYERS
+from creative.engines.style_transfer.maps import Maps, framed
 from creative.engines.style_transfer.painting import stylize
 from creative.images import fit, resize, to_tensor
 from creative.losses import PIXELS

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from creative.engines.style_transfer.colours import colour_moments, recoloured
 from creative.engines.style_transfer.job import Job
-from creative.engines.style_transfer.objective import Aim, Seen, framed
+from creative.engines.style_transfer.maps import framed
+from creative.engines.style_transfer.objective import Aim, Seen
 from creative.engines.style_transfer.patches import Patches
 from creative.engines.style_transfer.plan import Scale
 from creative.images import fit, resize, to_tensor
