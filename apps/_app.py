@@ -117,6 +117,7 @@ class Action:
             ``<details>``). It is shown under the result, and ``-o NAME.html`` saves it. A job that was stopped is
             shown where its preview is more than a bare text or picture.
         table: the result as a table, lines of values with commas between, which ``-o NAME.csv`` saves.
+        over: whether a page lays the picture that went in over the result picture, to compare them; a sheet is no such.
         shows_all: the text is all in there too, so that at the end a page shows nothing else.
         report: what ``--json`` tells of a complete result besides, by names of its own: sentences, figures.
         clicks: what parts of the result picture lead to when they are clicked on a page.
@@ -142,6 +143,7 @@ class Action:
     place: Callable[[Any, Any], Path] | None = None
     show: Callable[[Any], str] | None = None
     table: Callable[[Any], str] | None = None
+    over: bool = True
     shows_all: bool = False
     report: Callable[[Any], Mapping[str, Any]] | None = None
     clicks: Clicks | None = None

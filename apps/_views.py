@@ -117,7 +117,7 @@ def _figure(
     if action.clicks is not None:
         areas = action.clicks.areas(inputs, settings, saved.result) if saved.complete else ()
         return (with_areas(copy, areas) if areas else ""), areas
-    before = _before(inputs, saved.path, folder)
+    before = _before(inputs, saved.path, folder) if action.over else None
     return (pair(before, copy, saved.path) if before else ""), ()
 
 

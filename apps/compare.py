@@ -69,6 +69,7 @@ APP = App(
             start=_compare,
             examples=photos_to_try,
             show=_show,
+            over=False,
             report=_report,
         ),
     ),

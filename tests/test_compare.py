@@ -352,10 +352,23 @@ def test_the_page_of_a_result_is_escaped_and_complete(made: Comparison) -> None:
     assert json.dumps(made.to_json())
 
 
+def test_a_sheet_is_not_laid_over_the_photo(made: Comparison, tmp_path: Path) -> None:
+    """Whatever its shape is by chance."""
+    from apps._app import Saved
+    from apps._views import result_view
+    from apps.compare import APP
+
+    photo(90, 60).save(tmp_path / "photo.png")
+    Image.new("RGB", (90, 60)).save(tmp_path / "sheet.png")
+    saved = Saved(tmp_path / "sheet.png", QUICK, 1.0, 1.0, result=made)
+    view = result_view(APP.actions[0], saved, CompareInputs(photo=tmp_path / "photo.png"), QUICK, tmp_path / "site")
+    assert view["figure"] == ""
+
+
 def test_a_picture_of_one_way_is_worth_a_slider_and_none_is_not() -> None:
     from apps._compare_html import show_comparison
 
     nothing = Comparison(photo(64, 48), None, "", left_out={"instant": "no weights."})
     assert 'class="two"' not in show_comparison(nothing)
-    assert "One pass is left out: no weights." in show_comparison(nothing)
+    assert "Instant is left out: no weights." in show_comparison(nothing)
     assert "Seconds" not in show_comparison(nothing)

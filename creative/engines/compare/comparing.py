@@ -224,7 +224,7 @@ def compare_ways(
                     share = min(0.99, step.share or 0.0)
                     told = f"{way.title}: {step.message}" if step.message else None
                     at = max(done + int(PARTS * share), 1 if number else 0)
-                    yield Step(at, total, step.metrics, partial(so_far, number, step.preview), told)
+                    yield Step(at, total, preview=partial(so_far, number, step.preview), message=told)
             except StopIteration as end:
                 picture: Image.Image = end.value
             except Exception as error:  # the others' results are worth keeping

@@ -20,7 +20,7 @@ from creative.style_presets import Preset
 
 TITLES = {
     "optimisation": "Optimisation",
-    "instant": "One pass",
+    "instant": "Instant",
     "cyclegan": "CycleGAN",
     "diffusion": "Diffusion",
 }
