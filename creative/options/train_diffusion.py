@@ -57,7 +57,7 @@ class TrainDiffusionSettings(RecipeSettings):
         "cpu", title="Recipe", description="gpu: finer and far longer wherever nothing else is said"
     )
     steps: int = Field(10_000, ge=1, title="Steps", description="Training steps (updates of the weights) in all")
-    batch_size: int = Field(32, ge=1, le=4096, title="Batch size", description="Squares per step", advanced=True)
+    batch_size: int = Field(16, ge=1, le=4096, title="Batch size", description="Squares per step", advanced=True)
     size: int = Field(64, ge=16, le=256, multiple_of=8, title="Size", description="Side of the squares drawn, pixels")
     num_levels: int = Field(
         3,
