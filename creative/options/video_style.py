@@ -18,7 +18,7 @@ _PAINTER = Field(
     advanced=True,
 )
 _STEADY = Field(
-    0.7,
+    0.8,
     ge=0,
     le=0.95,
     step=0.05,

@@ -25,7 +25,7 @@ from creative.progress import Step
 from creative.style_presets import Preset
 
 Style = Image.Image | Preset
-KEPT = 20.0
+KEPT = 10.0
 """How much a pixel that was there before counts against the style, to optimise, at a steadiness of one half."""
 OWN = 0.5
 """To optimise in a further pass: how much of a frame's own result gives way to what is carried to it."""
