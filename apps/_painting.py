@@ -95,7 +95,7 @@ def _at_once(
 def shortened(settings: StylizeSettings) -> StylizeSettings:
     """Fewer iterations, at the last size alone: what is coarse has been painted already.
 
-    Measured (``benchmarks/instant_style.py --only start``): 12 so come as near the style as 75 that begin with the photo.
+    Measured (``benchmarks/instant_style.py --only start``): 12 so come as near the style as 75 from the photo.
     """
     if settings.iterations or settings.scales is not None:
         return settings
