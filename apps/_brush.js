@@ -207,11 +207,19 @@ for (const button of buttons) {
   });
 }
 
+// A blank canvas takes the size of a painting that comes from elsewhere.
+const unfold = (text) => {
+  const size = text.split("#")[1];
+  setUp(...(size ? size.split("x").map(Number) : [blankWidth, blankHeight]));
+};
+
 addEventListener("painted", () => {
   const text = box()?.value || "";
+  if (text === told) return;
+  if (!over && text) unfold(text);
   if (shape && text !== told) restore(text);
 });
 new MutationObserver(look).observe(form, { subtree: true, childList: true, attributes: true, attributeFilter: ["src"] });
-if (!over) setUp(blankWidth, blankHeight);
+if (!over) unfold(box()?.value || "");
 look();
 press();

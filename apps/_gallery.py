@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import html
+import re
 import shutil
 import textwrap
 import uuid
@@ -25,6 +26,8 @@ THUMBNAIL = 320
 SHOWN = 60
 MOST_TEXT = 200_000
 """Characters of a text that are shown."""
+PAINTED = re.compile(r"-[0-9a-f]{8}$")
+"""What the names of files end with that were painted on a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,9 @@ class Past:
     def caption(self) -> str:
         """A few words: what was done to what, or in which style."""
         given = [source.file for sources in self.provenance.inputs.values() for source in sources if source.file]
+        given.sort(key=lambda name: PAINTED.search(Path(name).stem) is not None)  # photos and styles say more
         words = [str(said).strip() for said in self.provenance.result.get("given", {}).values() if str(said).strip()]
-        names = [Path(name).stem.replace("-", " ").replace("_", " ") for name in given[:2]]
+        names = [PAINTED.sub("", Path(name).stem).replace("-", " ").replace("_", " ") for name in given[:2]]
         parts = names if len(names) > 1 else [*names, *(textwrap.shorten(said, 40) for said in words[:1])]
         return " · ".join(parts) or self.path.stem
 

@@ -126,3 +126,17 @@ def test_the_file_or_the_painting_whichever_came_last(visit: Visit, site: Site, 
     page.wait_for_timeout(1500)
     made = site.output / status(page, "done").split()[-1]
     assert colours(halves(made)[0]) == {(0, 0, 0), PALETTE["Red"]}
+
+
+def test_a_blank_canvas_takes_the_size_of_what_comes_from_elsewhere(visit: Visit) -> None:
+    page = visit()
+    tab(page, "Doodle")
+    page.get_by_role("button", name="More settings").locator("visible=true").click()
+    blank = page.locator(".easel:visible:not([data-over]) canvas")
+    assert blank.evaluate("canvas => [canvas.width, canvas.height]") == [768, 512]
+    page.locator("button.example:visible").first.click()
+    page.wait_for_function(
+        """canvas => canvas.width === 60 && canvas.height === 90 &&
+        canvas.getContext("2d").getImageData(0, 0, 60, 90).data.every((part) => part === 255)""",
+        arg=blank.element_handle(),
+    )

@@ -36,6 +36,7 @@ class DoodleInputs(Inputs):
         None, title="Regions", description="A colour for each thing", widget="brush", over="photo"
     )
     mask: MaskFile | None = Field(None, title="Mask", description="Where to blur", widget="brush", over="photo")
+    sign: PictureFile | None = Field(None, title="Sign", description="On nothing", widget="brush", advanced=True)
 
 
 class MirrorInputs(Inputs):
@@ -152,6 +153,12 @@ def start_doodle(inputs: DoodleInputs, settings: BlurSettings, device: str) -> G
     return engine()
 
 
+def signs(folder: Path) -> dict[str, dict[str, Path]]:
+    folder.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (60, 90), "white").save(folder / "sign.png")
+    return {"Sign": {"sign": folder / "sign.png"}}
+
+
 def start_mirror(inputs: MirrorInputs, settings: MirrorSettings, device: str) -> Callable[[Image.Image], Image.Image]:
     if settings.break_it:
         raise ValueError("The mirror is <broken>.")
@@ -174,7 +181,9 @@ TILES = Action(
     batch="photo", clicks=Clicks("blur", "Click a tile to blur it.", tiles),
 )  # fmt: skip
 FILM = Action("film", "Film", "Turn it round.", BlurInputs, BlurSettings, start_film, output="video", batch="photo")
-DOODLE = Action("doodle", "Doodle", "Paint where.", DoodleInputs, BlurSettings, start_doodle, batch="photo")
+DOODLE = Action(
+    "doodle", "Doodle", "Paint where.", DoodleInputs, BlurSettings, start_doodle, batch="photo", examples=signs
+)  # fmt: skip
 TOY = App("toy", "Softly", "A toy that blurs photos and repeats words.", (BLUR, ECHO, TILES, FILM, DOODLE))
 
 
