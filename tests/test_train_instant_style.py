@@ -307,6 +307,7 @@ def test_evaluation_has_a_row_for_each_pair_and_a_picture(data: Path, whole: Pat
     found = report.metrics()
     assert found["style"] == pytest.approx(1, abs=1e-3)  # at strength 0 it is the photo
     assert found["content"] == pytest.approx(0, abs=1e-4)
+    assert report.checkerboard is None  # 64 × 57 pixels are too few to tell
     assert report.text.count("\n") == 8
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.size == (6 * 64, 2 * 64)

@@ -29,7 +29,7 @@ from creative.progress import Step
 from creative.provenance import Provenance, describe_run
 from creative.trained import find_trained
 
-FIGURES = ("style", "content", "grain", "colour", "checkerboard")
+FIGURES = ("style", "content", "grain", "colour")
 
 
 @dataclass
@@ -39,8 +39,9 @@ class Report:
     Attributes:
         file, sha256: of the network.
         rows: by pair, its photo, its painting and the ``FIGURES``: style (0 the painting's, 1 as far from it as the
-            photo), content (0 the photo's), grain (1 the painting's), colour (deviation of the colours over the
-            painting's: washed out below 1) and checkerboard (about 1 without one).
+            photo), content (0 the photo's), grain (1 the painting's) and colour (deviation of the colours over the
+            painting's: washed out below 1).
+        checkerboard: of the photos and of what was painted, all together; it takes several pictures to tell.
         picture: photo, painting and painted photo of each pair.
         provenance: how it was measured.
     """
@@ -48,12 +49,14 @@ class Report:
     file: str
     sha256: str
     rows: list[dict[str, Any]] = field(default_factory=list)
+    checkerboard: tuple[float, float] | None = None
     picture: Image.Image | None = None
     provenance: Provenance | None = None
 
     def metrics(self) -> dict[str, float]:
-        """The mean of each figure over the pairs."""
-        return {name: fmean(row[name] for row in self.rows) for name in FIGURES} if self.rows else {}
+        """The mean of each figure over the pairs, and the checkerboard of what was painted."""
+        found = {name: fmean(row[name] for row in self.rows) for name in FIGURES} if self.rows else {}
+        return found | ({"checkerboard": self.checkerboard[1]} if self.checkerboard else {})
 
     @property
     def text(self) -> str:
@@ -62,6 +65,9 @@ class Report:
         for row in [*self.rows, {"photo": "mean", "painting": "", **self.metrics()}]:
             figures = [f"{row[name]:.3f}" for name in FIGURES if name in row]
             lines.append(f"| {row['photo']} | {row['painting']} | {' | '.join(figures)} |")
+        if self.checkerboard:
+            before, after = self.checkerboard
+            lines += ["", f"checkerboard {after:.2f}, that of the photos {before:.2f}"]
         return f"{self.file}, sha256 {self.sha256[:12]}\n\n" + "\n".join(lines) + "\n"
 
 
@@ -119,6 +125,7 @@ def _evaluate(
 ) -> Generator[Step, None, Report]:
     yield Step(0, len(photos))
     triples: list[list[Image.Image]] = []
+    compared: list[tuple[Tensor, Tensor]] = []
     for number, file in enumerate(photos):
         name, painting = paintings[number % len(paintings)]
         photo = open_image(file)
@@ -138,16 +145,30 @@ def _evaluate(
                 "content": quality.content,
                 "grain": quality.grain,
                 "colour": colourfulness(painted) / max(colourfulness(style), 1e-6),
-                "checkerboard": checkerboard(painted) if min(photo.size) >= 64 else 1.0,
             }
         )
+        compared.append((x, painted))
         small = resize(painting, fit(painting.size, settings.size))
         triples.append([photo, small, to_image(painted)])
         yield Step(number + 1, len(photos), report.metrics())
+    report.checkerboard = _checkerboards(compared)
     report.picture = _beside(triples, settings.size)
     if sheet_file is not None:
         save_image(report.picture, sheet_file)
     return report
+
+
+def _checkerboards(compared: Sequence[tuple[Tensor, Tensor]]) -> tuple[float, float] | None:
+    """Of photos and of painted ones, in the middle that all of them have; None where that is too small to tell."""
+    side = min(min(photo.shape[-2:]) for photo, _ in compared)
+    if side < 64:
+        return None
+    parts: tuple[list[Tensor], list[Tensor]] = ([], [])
+    for pair in compared:
+        for part, picture in zip(parts, pair, strict=True):
+            top, left = (picture.shape[-2] - side) // 2, (picture.shape[-1] - side) // 2
+            part.append(picture[..., top : top + side, left : left + side])
+    return checkerboard(torch.cat(parts[0])), checkerboard(torch.cat(parts[1]))
 
 
 def code_of(network: StyleNet, painting: Image.Image, longest: int, features: Features) -> Tensor:
