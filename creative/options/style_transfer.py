@@ -265,7 +265,8 @@ class RegionSettings(Settings):
         le=1,
         step=0.05,
         title="Structure",
-        description="From 0, strokes and colours only, to 1, whole shapes of the painting",
+        description="With maps, from 0, strokes and colours only, to 1, whole shapes of the painting",
+        advanced=True,
     )
 
 
@@ -338,6 +339,14 @@ class DoodleInputs(Inputs):
 class DoodleSettings(BrushSettings, RegionSettings):
     """How to make a doodle a painting: as to make a texture, region by region."""
 
+    structure: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        step=0.05,
+        title="Structure",
+        description="From 0, strokes and colours only, to 1, whole shapes of the painting",
+    )
     init: Literal["noise", "style"] = Field(
         "noise", title="Start from", description="Noise in each region's colours, or the painting itself", advanced=True
     )

@@ -189,7 +189,7 @@ def _objective(
         tile=job.tile if job.in_tiles(scale) else 0,
         keep=(sized(keep.picture, scale.size, job.device), sized(keep.mask, scale.size, job.device)) if keep else None,
         keep_weight=keep.weight if keep else 0.0,
-        likeness=LIKENESS * settings.structure if job.regions is not None and job.content is None else 0.0,
+        likeness=LIKENESS * settings.structure if job.regions is not None else 0.0,
     )
 
 
