@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from apps import _results as results
-from apps import captioning, char_rnn, cyclegan, deep_dream, learning_to_execute, style_transfer
+from apps import captioning, char_rnn, compare, cyclegan, deep_dream, diffusion, learning_to_execute, style_transfer
 from apps._app import Action, App, perform
 from apps._samples import sample_photo, sample_titles
 from apps._terminal import Screen, Stopped, facts, follow
 from creative.options.caption import CaptionInputs, CaptionSettings
+from creative.options.compare import CompareInputs, CompareSettings
 from creative.options.deep_dream import DreamInputs, DreamSettings
+from creative.options.diffusion import DiffuseInputs, DiffuseSettings
 from creative.options.execute import ExecuteInputs, ExecuteSettings
 from creative.options.style_transfer import StylizeInputs, StylizeSettings
 from creative.options.translate import TranslateInputs, TranslateSettings
@@ -65,6 +67,10 @@ def _photo_to_dream_into(folder: Path) -> Inputs:
 
 def _photo_to_translate(folder: Path) -> Inputs:
     return TranslateInputs(photo=(sample_photo("Lake", folder / "demo-lake.png"),))
+
+
+def _photo_to_compare(folder: Path) -> Inputs:
+    return CompareInputs(photo=_photo(folder), style=favourite_preset())
 
 
 def _scene(folder: Path) -> Inputs:
@@ -124,8 +130,24 @@ JOBS = (
         verb="execute",
         inputs=lambda folder: ExecuteInputs(text="print((271828182+314159265))"),
         settings=ExecuteSettings(),
+        next=("creative execute --count 10",),
+    ),
+    Job(
+        title="Eight small paintings out of noise",
+        app=diffusion.APP,
+        verb="diffuse",
+        inputs=lambda folder: DiffuseInputs(),
+        settings=DiffuseSettings(num=8),
+        next=("creative diffuse YOUR_PHOTO.jpg --strength 0.4",),
+    ),
+    Job(
+        title="One photo, painted at once and translated, side by side",
+        app=compare.APP,
+        verb="compare",
+        inputs=_photo_to_compare,
+        settings=CompareSettings(ways=("instant", "cyclegan")),
         next=(
-            "creative execute --count 10",
+            "creative compare YOUR_PHOTO.jpg {style}",
             "creative studio                      (all of it in the browser)",
         ),
     ),
