@@ -133,11 +133,11 @@ JOBS = (
         next=("creative execute --count 10",),
     ),
     Job(
-        title="Eight small paintings out of noise",
+        title="Nine small paintings out of noise",
         app=diffusion.APP,
         verb="diffuse",
         inputs=lambda folder: DiffuseInputs(),
-        settings=DiffuseSettings(num=8),
+        settings=DiffuseSettings(num=9),
         next=("creative diffuse YOUR_PHOTO.jpg --strength 0.4",),
     ),
     Job(
