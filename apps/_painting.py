@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from creative.options.fast_style import InstantSettings
-from creative.options.style_transfer import DoodleInputs, StylizeInputs, StylizeSettings, TextureInputs
+from creative.options.style_transfer import StylizeInputs, StylizeSettings, TextureInputs
 from creative.options.video_style import LiveStyleInputs, StyleVideoInputs
 from creative.progress import Step, run
 
@@ -27,14 +27,14 @@ LEARNED = 512
 
 
 def styles_of(
-    inputs: StylizeInputs | TextureInputs | DoodleInputs | StyleVideoInputs | LiveStyleInputs,
+    inputs: StylizeInputs | TextureInputs | StyleVideoInputs | LiveStyleInputs,
 ) -> list[Image | Preset]:
     """The paintings and presets that an action is given."""
     from creative.images import open_image
     from creative.style_presets import load_preset
 
     loaded: list[Image | Preset] = []
-    for name in (inputs.style, *getattr(inputs, "more_styles", ())):
+    for name in (inputs.style, *inputs.more_styles):
         path = Path(name)
         if path.is_file():
             loaded.append(load_preset(path) if path.suffix == ".safetensors" else open_image(path))

@@ -58,7 +58,7 @@ def _paint_doodle(inputs: DoodleInputs, settings: DoodleSettings, device: str) -
 
     return stylize(
         None,
-        styles_of(inputs),
+        open_image(inputs.style),
         StylizeSettings(**settings.model_dump()),
         content_map=open_image(inputs.map),
         style_map=open_image(inputs.style_map) if inputs.style_map else None,

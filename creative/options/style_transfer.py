@@ -317,7 +317,7 @@ class TextureSettings(BrushSettings):
 class DoodleInputs(Inputs):
     """A scribble in flat colours, and the painting that it is to become."""
 
-    style: StyleName = Field(title="Style", description="A painting's file", positional=True)
+    style: PictureFile = Field(title="Painting", description="The painting whose parts are taken", positional=True)
     map: PictureFile = Field(
         title="Doodle", description="A scribble in flat colours, one for each region of the result", widget="brush"
     )
