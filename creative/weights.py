@@ -113,6 +113,17 @@ def _captioner(name: str, title: str, data: str) -> Entry:
     )
 
 
+def _painter(name: str, painting: str) -> Entry:
+    return Entry(
+        name=name,
+        file=f"painters/{name}.safetensors",
+        title=f"A painter: {painting}",
+        licence="MIT",
+        source="bundled, trained by this project on monet2photo's photos and on the painting",
+        network="style-net",
+    )
+
+
 REGISTRY: dict[str, Entry] = {
     known.name: known
     for known in (
@@ -155,6 +166,8 @@ REGISTRY: dict[str, Entry] = {
             source="bundled, trained by this project on monet2photo's photos and on paintings",
             network="style-net",
         ),
+        _painter("starry-night", "Vincent van Gogh, The Starry Night"),
+        _painter("great-wave", "Hokusai, The Great Wave off Kanagawa"),
         _voice("shakespeare", "Shakespeare's plays", "tinyshakespeare (public domain)"),
         _voice("tolstoy", "Tolstoy, War and Peace", "Project Gutenberg's text (public domain)"),
         _voice("folk-tunes", "Folk tunes in abc notation", "the Nottingham collection (GPL-3.0)"),
