@@ -135,7 +135,12 @@ class TrainFastStyleSettings(PainterTrainingSettings):
 
     steps: int = Field(1500, ge=1, title="Steps", description="Training steps (updates of the weights) in all")
     learning_rate: float = Field(
-        1.5e-3, gt=0, le=10, title="Learning rate", widget="number", description="Step size of the optimiser at its peak"
+        1.5e-3,
+        gt=0,
+        le=10,
+        title="Learning rate",
+        widget="number",
+        description="Step size of the optimiser at its peak",
     )
     style_size: int = Field(
         384, ge=64, le=2048, title="Painting's size", description="Longest side at which the painting is seen, pixels"
