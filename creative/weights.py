@@ -168,6 +168,7 @@ REGISTRY: dict[str, Entry] = {
         ),
         _painter("starry-night", "Vincent van Gogh, The Starry Night"),
         _painter("great-wave", "Hokusai, The Great Wave off Kanagawa"),
+        _painter("udnie", "Francis Picabia, Udnie"),
         _voice("shakespeare", "Shakespeare's plays", "tinyshakespeare (public domain)"),
         _voice("tolstoy", "Tolstoy, War and Peace", "Project Gutenberg's text (public domain)"),
         _voice("folk-tunes", "Folk tunes in abc notation", "the Nottingham collection (GPL-3.0)"),
