@@ -60,6 +60,8 @@ def test_it_paints(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pyte
         "caption": {},
         "write": {"length": 30},
         "execute": {},
+        "diffuse": {"num": 1, "steps": 2},
+        "compare": {"size": 64},
     }
     jobs = [dataclasses.replace(job, settings=job.settings.changed(**quick[job.verb])) for job in demo.JOBS]
     monkeypatch.setattr(demo, "JOBS", jobs)
