@@ -11,12 +11,12 @@ from typing import Any
 from apps._form_action import ActionForm
 from apps._form_gradio import gr
 from apps._form_live import LiveForm
-from apps._form_widgets import OWN, preset_names, spoken, trained_choices
+from apps._form_widgets import OWN, Widget, preset_names, spoken, trained_choices
 
 
 def offer_presets(page: gr.Blocks, forms: Sequence[ActionForm], live: Sequence[LiveForm] = ()) -> None:
     """Keep the presets on offer, their titles and their swatches as they are now: one may have been made meanwhile."""
-    choices = [w.components[0] for form in (*forms, *live) for w in form.widgets if w.field.file == "style"]
+    choices = [w.components[0] for w in _widgets(forms, live) if w.field.file == "style"]
     if not choices:
         return
     pictures = gr.HTML(elem_classes="hidden")
@@ -33,7 +33,7 @@ def offer_presets(page: gr.Blocks, forms: Sequence[ActionForm], live: Sequence[L
 
 def offer_trained(page: gr.Blocks, forms: Sequence[ActionForm], live: Sequence[LiveForm] = ()) -> None:
     """Keep the trained networks on offer as they are now."""
-    widgets = [w for form in (*forms, *live) for w in form.widgets if w.field.file in OWN]
+    widgets = [w for w in _widgets(forms, live) if w.field.file in OWN]
     if not widgets:
         return
 
@@ -43,6 +43,10 @@ def offer_trained(page: gr.Blocks, forms: Sequence[ActionForm], live: Sequence[L
     events = [page.load, *(form.done.then for form in forms if form.action.output in {"model", "folder"})]
     for event in events:
         event(offer, None, [w.components[0] for w in widgets], api_visibility="private", show_progress="hidden")
+
+
+def _widgets(forms: Sequence[ActionForm], live: Sequence[LiveForm]) -> list[Widget]:
+    return [w for form in forms for w in form.widgets] + [w for form in live for w in form.widgets]
 
 
 def _presets() -> tuple[dict[str, str], str]:
