@@ -1,7 +1,7 @@
 # make demo    set everything up and try each app once
 # make test    set everything up, then lint, types and tests
 # make studio  open all apps in the browser
-# make dependents DATA=FOLDER     make anew what was made with another feature network: presets, model card, pictures
+# make dependents DATA=FOLDER     make anew what was made with another feature network: presets, model card, captioners, painters, pictures
 # make dependents ONLY=presets    make these anew; `python -m apps._dependents` lists what there is
 # make voices TEXTS=FOLDER        train the bundled voices again: an hour and a half of one core
 

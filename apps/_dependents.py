@@ -1,7 +1,7 @@
 """What was made with the bundled feature network, and making it anew once the network is another.
 
     python -m apps._dependents              what is out of date
-    make dependents DATA=../shared/data     makes that anew: style presets, the model card, captioners, pictures
+    make dependents DATA=../shared/data     makes that anew: presets, the model card, captioners, painters, pictures
     make dependents ONLY=presets            makes this anew, whatever it is made with
 
 Each thing that depends on the network is one line of ``DEPENDENTS``; it remembers the SHA-256 of the network that it
@@ -178,6 +178,38 @@ def _make_captioners(data: Path) -> Generator[Step, None, None]:
     yield Step(1, 1, message=f"{path.relative_to(ROOT)}: measure it with `creative evaluate caption`, for its card")
 
 
+# Painters -----------------------------------------------------------------------------------------------------------
+
+
+def _painters() -> dict[Path, str]:
+    """Those for any painting, which see a painting with the feature network; those for one have its code."""
+    from creative.checkpoint import read_metadata
+
+    features = {
+        path: read_metadata(path)["config"]["features"] for path in sorted(WEIGHTS.glob("instant*.safetensors"))
+    }
+    return {path: sha256 for path, sha256 in features.items() if sha256}
+
+
+def _make_painters(data: Path) -> Generator[Step, None, None]:
+    """The recipe of its card: an hour and more of one core. What its card says of it has to be measured again."""
+    from creative.engines.instant_style import train_instant_style
+    from creative.options.instant_style import TrainInstantStyleSettings
+
+    trained = yield from train_instant_style(
+        (data / "monet2photo" / "photo" / "train", data / "imagenet_sample"),
+        (data / "monet2photo" / "monet" / "train", data / "paintings"),
+        TrainInstantStyleSettings(held_out=("wheat_field", "the_scream", "shipwreck")),
+        ROOT / "out" / "instant-style",
+        judge_weights=data / "weights" / "squeezenet1_0_imagenet.safetensors",
+    )
+    path = WEIGHTS / "instant-style.safetensors"
+    shutil.copyfile(trained, path)
+    yield Step(
+        1, 1, message=f"{path.relative_to(ROOT)}: measure it with `creative evaluate instant-style`, for its card"
+    )
+
+
 # Pictures -----------------------------------------------------------------------------------------------------------
 
 
@@ -209,6 +241,7 @@ DEPENDENTS: tuple[Dependent, ...] = (
     Dependent("card", _card, _make_card, classes=True),
     Dependent("card-picture", _pictures("features.jpg"), _by_script("features_picture.py"), classes=True),
     Dependent("captioners", _captioners, _make_captioners),
+    Dependent("painters", _painters, _make_painters),
     Dependent("readme-pictures", _pictures("painted.jpg", "dreamed.jpg"), _by_script("readme_pictures.py")),
 )
 
