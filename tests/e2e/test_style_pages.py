@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from conftest import Site
 from PIL import Image
-from test_brush import draw, easel
+from test_brush_page import draw, easel
 from test_dreams import give, write
 from test_studio import start, status, tab
 
