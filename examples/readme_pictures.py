@@ -1,4 +1,4 @@
-"""Make the README's pictures: scikit-image's photos (and a lake), painted, painted at once, dreamed into, translated.
+"""Make the README's pictures: scikit-image's photos (and a lake), painted, painted at once, dreamed into and so on.
 
 python examples/readme_pictures.py                  all of them: ten minutes of one core
 python examples/readme_pictures.py instant          this one
@@ -15,13 +15,16 @@ from PIL import Image, ImageOps
 
 from apps._samples import draw_landscape
 from creative import (
+    DiffuseSettings,
     DreamSettings,
     InstantSettings,
     StylizeSettings,
     TranslateSettings,
     dream,
+    generate,
     load_preset,
     paint,
+    restyle,
     run,
     save_image,
     stylize,
@@ -70,7 +73,16 @@ def translated() -> Path:
     return save_sheet(rows, TranslateSettings(size=512), HERE / "translated.jpg")
 
 
-SHEETS = {sheet.__name__: sheet for sheet in (painted, instant, dreamed, translated)}
+def diffused() -> Path:
+    settings = DiffuseSettings(size=CELL)
+    photos = [ImageOps.fit(photo, (CELL, CELL)) for photo in (draw_landscape(), sample("coffee"))]
+    drawn = [run(generate(settings.changed(num=1, seed=seed))) for seed in range(2)]
+    restyled = [run(restyle(photo, settings)) for photo in photos]
+    row = [photos[0], restyled[0], photos[1], restyled[1], *drawn]
+    return save_sheet([row], settings, HERE / "diffused.jpg")
+
+
+SHEETS = {sheet.__name__: sheet for sheet in (painted, instant, dreamed, translated, diffused)}
 
 
 def main(names: Sequence[str]) -> None:
