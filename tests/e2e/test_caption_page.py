@@ -28,7 +28,8 @@ def give(page: Any, title: str, files: list[Path]) -> None:
     boxes = page.locator(".files:visible")
     box = boxes.filter(has_text="The file of a captioner") if title.startswith("A captioner") else boxes.first
     for _ in range(10):
-        box.locator("input[type=file]").set_input_files(files)
+        if box.locator("input[type=file]").count():  # it goes away while files come
+            box.locator("input[type=file]").set_input_files(files)
         for _ in range(18):
             if page.get_by_text(files[0].name).locator("visible=true").count():
                 return

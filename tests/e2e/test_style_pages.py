@@ -49,8 +49,8 @@ def test_a_scribble_over_nothing_and_over_a_painting(visit: Visit, site: Site, p
     page = visit("/style-transfer")
     tab(page, "Doodle")
     assert page.get_by_text("Give a painting of your own first").locator("visible=true").count() == 1
-    page.locator(".own.of-style:visible input[type=file]").set_input_files(photo)
-    page.locator(".own.of-style:visible img").wait_for()
+    page.locator(".of-style:visible input[type=file]").set_input_files(photo)
+    page.locator(".of-style:visible img").wait_for()
     for number in (0, 1):
         board = easel(page, number)
         draw(page, board, (0.0, 0.5), (1.0, 0.5))

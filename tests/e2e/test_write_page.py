@@ -32,7 +32,8 @@ def open_with(visit: Visit, voice: Path, action: str, **options: Any) -> Any:
     page.get_by_role("button", name="A voice of your own").locator("visible=true").click()
     own = page.locator(".block:visible").filter(has_text="The file of a voice").last
     for _ in range(10):  # a file that comes before the page listens to the box is lost
-        own.locator("input[type=file]").set_input_files(voice)
+        if own.locator("input[type=file]").count():  # it goes away while a file comes
+            own.locator("input[type=file]").set_input_files(voice)
         for _ in range(18):
             if page.get_by_text("cat.safetensors").locator("visible=true").count():
                 return page
