@@ -21,6 +21,8 @@ PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 VIDEOS = frozenset({".mp4", ".gif"})
 MODELS = frozenset({".safetensors", ".json"})
 """Not shown, though they say how they were made."""
+NETWORKS = frozenset({".safetensors", ".pth", ".pt", ".bin", ".onnx"})
+"""What files of networks end with, and those of presets."""
 Kind = Literal["picture", "video", "text", "page"]
 THUMBNAIL = 320
 SHOWN = 60
@@ -54,8 +56,9 @@ class Past:
     @property
     def caption(self) -> str:
         """A few words: what was done to what, or in which style."""
-        given = [source.file for sources in self.provenance.inputs.values() for source in sources if source.file]
-        given.sort(key=lambda name: PAINTED.search(Path(name).stem) is not None)  # photos and styles say more
+        found = [(field, one.file) for field, files in self.provenance.inputs.items() for one in files if one.file]
+        found.sort(key=lambda given: _says_little(*given))
+        given = [file for _, file in found]
         words = [str(said).strip() for said in self.provenance.result.get("given", {}).values() if str(said).strip()]
         names = [PAINTED.sub("", Path(name).stem).replace("-", " ").replace("_", " ") for name in given[:2]]
         parts = names if len(names) > 1 else [*names, *(textwrap.shorten(said, 40) for said in words[:1])]
@@ -65,6 +68,13 @@ class Past:
         """What a text says, its beginning at least."""
         with self.path.open(encoding="utf-8", errors="replace") as file:
             return file.read(MOST_TEXT)
+
+
+def _says_little(field: str, file: str) -> bool:
+    """Whether a file that went in is a map painted on a page or a network, and neither a picture nor a style."""
+    path = Path(file)
+    network = path.suffix.lower() in NETWORKS and "style" not in field  # a preset is a style
+    return network or PAINTED.search(path.stem) is not None
 
 
 def past_results(folder: Path, actions: Collection[str] | None = None, *, limit: int = SHOWN) -> list[Past]:

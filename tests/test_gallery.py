@@ -10,7 +10,7 @@ from PIL import Image
 from toy_app import APP
 
 from apps._app import perform
-from apps._gallery import card, facts, past_results
+from apps._gallery import Past, card, facts, past_results
 from creative.progress import run
 from creative.provenance import describe_run, write_sidecar
 
@@ -52,3 +52,16 @@ def test_a_broken_video_is_known_by_its_name(tmp_path: Path) -> None:
     write_sidecar(tmp_path / "film.mp4", describe_run("dream-zoom", {"seed": 0}))
     (past,) = past_results(tmp_path)
     assert "film.mp4" in Path(card(past, tmp_path / "site")).read_text()
+
+
+@pytest.mark.parametrize(
+    ("inputs", "caption"),
+    [
+        ({"model": "photo2monet.safetensors", "photo": "lake.jpg", "style": "wave.safetensors"}, "lake · wave"),
+        ({"model": "photo2monet.safetensors", "photo": "lake.jpg"}, "lake · photo2monet"),
+        ({"content_map": "map-0123abcd.png", "painter": "udnie.pth", "photo": "cat.png", "style": "a.png"}, "cat · a"),
+    ],
+)  # fmt: skip
+def test_a_result_is_called_after_its_pictures_before_its_networks(inputs: dict[str, str], caption: str) -> None:
+    given = {field: {"file": file, "sha256": "0"} for field, file in inputs.items()}
+    assert Past(Path("lake.png"), describe_run("compare", {}, inputs=given)).caption == caption
