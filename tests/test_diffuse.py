@@ -26,10 +26,9 @@ pytest.importorskip("transformers", reason="transformers is not installed: pip i
 pytest.importorskip("peft", reason="peft is not installed: pip install '.[diffusion]'")
 pytest.importorskip("cv2", reason="opencv is not installed: pip install '.[diffusion]'")
 
-from creative.engines.diffusion import pipelines, pipelines_memory, pipelines_place
-from creative.engines.diffusion.pipelines import draw_with_pipeline
-from creative.engines.diffusion.pipelines_pictures import edges
-from creative.engines.diffusion.pipelines_place import PipelineError, fetch_pipeline, find_pipeline
+from creative.engines.diffusion.pipelines import PipelineError, draw_with_pipeline, drawing, memory, place
+from creative.engines.diffusion.pipelines.pictures import edges
+from creative.engines.diffusion.pipelines.place import fetch_pipeline, find_pipeline
 
 FEW = DiffuseSettings(steps=2)
 
@@ -159,7 +158,7 @@ def test_a_scheduler_is_chosen_where_it_fits(toys: Path) -> None:
 def test_no_strength_gives_the_photo_back_and_loads_nothing(
     toy: Path, photo: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipelines, "load_pipeline", None)
+    monkeypatch.setattr(drawing, "load_pipeline", None)
     picture = drawn(toy, settings=DiffuseSettings(strength=0), photo=photo)
     assert apart(picture, photo) == 0
     assert picture.info["provenance"].settings["strength"] == 0
@@ -367,16 +366,16 @@ def test_out_of_memory_at_the_last_level_is_one_sentence(toy: Path, failing: Cal
 def test_the_level_is_chosen_by_the_memory_there_is(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gpu, half, size = torch.device("cuda"), torch.float16, (512, 512)
     files = {"unet": [toy / "unet" / "diffusion_pytorch_model.safetensors"]}
-    monkeypatch.setattr(pipelines_memory, "_mb", lambda file, dtype: 4000.0)
+    monkeypatch.setattr(memory, "_mb", lambda file, dtype: 4000.0)
     found = []
     for free in (24_000, 6000, 5000, 900):
-        monkeypatch.setattr(pipelines_memory, "free_memory_mb", lambda device, free=free: float(free))
-        found.append(pipelines_memory.choose_level({**files, "text": []}, gpu, half, size))
+        monkeypatch.setattr(memory, "free_memory_mb", lambda device, free=free: float(free))
+        found.append(memory.choose_level({**files, "text": []}, gpu, half, size))
     assert found == ["whole", "sliced", "sequential", "sequential"]
     two = {"unet": files["unet"], "text_encoder": files["unet"]}
-    monkeypatch.setattr(pipelines_memory, "free_memory_mb", lambda device: 6000.0)
-    assert pipelines_memory.choose_level(two, gpu, half, size) == "offload"
-    assert pipelines_memory.choose_level(two, torch.device("cpu"), half, size) == "sliced"
+    monkeypatch.setattr(memory, "free_memory_mb", lambda device: 6000.0)
+    assert memory.choose_level(two, gpu, half, size) == "offload"
+    assert memory.choose_level(two, torch.device("cpu"), half, size) == "sliced"
 
 
 def test_each_level_puts_the_pipeline_where_it_says() -> None:
@@ -393,12 +392,9 @@ def test_each_level_puts_the_pipeline_where_it_says() -> None:
         "sequential": [*tiled, "enable_sequential_cpu_offload"],
     }.items():
         done.clear()
-        pipelines_memory.arrange(pipeline, level, torch.device("cuda"))  # type: ignore[arg-type]
+        memory.arrange(pipeline, level, torch.device("cuda"))  # type: ignore[arg-type]
         assert done == expected
-    gpu = [
-        pipelines_memory.next_level(level, torch.device("cuda"))
-        for level in pipelines_memory.levels(torch.device("cuda"))
-    ]
+    gpu = [memory.next_level(level, torch.device("cuda")) for level in memory.levels(torch.device("cuda"))]
     assert gpu == ["sliced", "offload", "sequential", None]
 
 
@@ -528,7 +524,7 @@ def test_what_is_no_pipeline_is_told_before_anything_is_loaded(
     what: str, copied: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoil, sentence = WRONG[what]
-    monkeypatch.setattr(pipelines, "load_pipeline", None)
+    monkeypatch.setattr(drawing, "load_pipeline", None)
     with pytest.raises(PipelineError, match=sentence) as error:
         draw_with_pipeline(spoil(copied), "a boat", FEW)
     assert len(str(error.value).splitlines()) == 1
@@ -565,7 +561,7 @@ def test_damaged_and_missing_tensors_are_told(copied: Path) -> None:
 
 
 def test_without_the_package_the_command_is_told(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipelines_place, "find_spec", lambda name: None)
+    monkeypatch.setattr(place, "find_spec", lambda name: None)
     with pytest.raises(PipelineError, match=r"`pip install creative\[diffusion\]`\.$"):
         find_pipeline(toy)
 
@@ -592,7 +588,7 @@ def hub(copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
     monkeypatch.setattr("huggingface_hub.model_info", model_info)
     monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
-    monkeypatch.setattr(pipelines_place, "_cached", lambda place: None)
+    monkeypatch.setattr(place, "_cached", lambda place: None)
     return iter([fetched])  # type: ignore[return-value]
 
 
@@ -617,7 +613,7 @@ def test_pickles_on_the_hub_are_refused_before_they_are_fetched(hub: Iterator[li
 def test_half_precision_is_preferred() -> None:
     sizes = {"model_index.json": 1, "unet/config.json": 1, "unet/a.safetensors": 8, "unet/a.fp16.safetensors": 4}
     sizes |= {"vae/a.safetensors": 2, "vae/a.bin": 2, "a.safetensors": 99}
-    found = pipelines_place.wanted(sizes, ["unet", "vae"], "toy")
+    found = place.wanted(sizes, ["unet", "vae"], "toy")
     assert set(found) == {"model_index.json", "unet/config.json", "unet/a.fp16.safetensors", "vae/a.safetensors"}
 
 

@@ -11,8 +11,7 @@ from creative.engines.diffusion.diffuser import Diffuser, load_diffuser
 from creative.engines.diffusion.drawing import between, generate
 from creative.engines.diffusion.evaluation import evaluate_diffusion
 from creative.engines.diffusion.filling import fill
-from creative.engines.diffusion.pipelines import draw_with_pipeline
-from creative.engines.diffusion.pipelines_place import PipelineError
+from creative.engines.diffusion.pipelines import PipelineError, draw_with_pipeline
 from creative.engines.diffusion.restyling import restyle
 from creative.engines.diffusion.training import train_diffusion
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from creative.engines.diffusion.pipelines_place import (
+from creative.engines.diffusion.pipelines.place import (
     PipelineError,
     Task,
     check_packages,
@@ -228,7 +228,7 @@ def _explained(path: Path, what: str = "cannot be read") -> Iterator[None]:
     except PipelineError:
         raise
     except Exception as error:  # each package has errors of its own
-        from creative.engines.diffusion.pipelines_memory import is_out_of_memory
+        from creative.engines.diffusion.pipelines.memory import is_out_of_memory
 
         if is_out_of_memory(error):
             raise

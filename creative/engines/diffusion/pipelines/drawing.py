@@ -1,12 +1,7 @@
-"""Drawing, restyling and filling in with a text-to-image pipeline of somebody's own choice, through ``diffusers``.
-
-    run(draw_with_pipeline("models/sd-turbo", "a harbour at dusk, oil painting"))
-    run(draw_with_pipeline("models/sd-turbo", "in the style of Monet", DiffuseSettings(strength=0.4), photo=photo))
+"""A picture by a text-to-image pipeline: from words, from a photo, or where a mask is white.
 
 Latent diffusion: Rombach et al., High-Resolution Image Synthesis with Latent Diffusion Models (2022), arXiv:2112.10752;
-restyling: Meng et al., SDEdit (2022), arXiv:2108.01073. Read ``pipelines_place`` (what may be read), then
-``pipelines_loading`` (with what is added), ``pipelines_known`` (how it wants to be used), ``pipelines_memory`` and
-``pipelines_calling``.
+restyling: Meng et al., SDEdit (2022), arXiv:2108.01073.
 """
 
 from __future__ import annotations
@@ -22,9 +17,9 @@ import torch
 from PIL import Image
 
 from creative.device import choose_device, fast_dtype, random_generator
-from creative.engines.diffusion import pipelines_memory as memory
-from creative.engines.diffusion.pipelines_calling import Moment, call
-from creative.engines.diffusion.pipelines_known import (
+from creative.engines.diffusion.pipelines import memory
+from creative.engines.diffusion.pipelines.calling import Moment, call
+from creative.engines.diffusion.pipelines.known import (
     Habits,
     granularity,
     habits_of,
@@ -32,7 +27,7 @@ from creative.engines.diffusion.pipelines_known import (
     set_sampler,
     too_long,
 )
-from creative.engines.diffusion.pipelines_loading import (
+from creative.engines.diffusion.pipelines.loading import (
     Adapter,
     add_adapter,
     add_lora,
@@ -41,8 +36,8 @@ from creative.engines.diffusion.pipelines_loading import (
     find_adapter,
     load_pipeline,
 )
-from creative.engines.diffusion.pipelines_pictures import Frame, edges, noise_between, roughly, sheet
-from creative.engines.diffusion.pipelines_place import (
+from creative.engines.diffusion.pipelines.pictures import Frame, edges, noise_between, roughly, sheet
+from creative.engines.diffusion.pipelines.place import (
     PipelineError,
     Task,
     check_packages,

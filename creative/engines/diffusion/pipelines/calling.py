@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import Tensor
 
-from creative.engines.diffusion.pipelines_loading import quiet
+from creative.engines.diffusion.pipelines.loading import quiet
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import inspect
 from dataclasses import dataclass
 from typing import Any
 
-from creative.engines.diffusion.pipelines_loading import quiet
+from creative.engines.diffusion.pipelines.loading import quiet
 from creative.options.diffusion import Sampler
 
 USUAL_STEPS = 30
