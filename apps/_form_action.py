@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import html
 import inspect
+import json
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from apps._app import Action, Live
+from apps._app import Action, Live, Values
 from apps._form_gradio import SITE, gr
 from apps._form_stage import Stage
 from apps._form_widgets import Widget, build_widget, preset_names
@@ -75,12 +76,26 @@ class ActionForm:
         gr.HTML(f"<p>{'No picture at hand? Try' if of_pictures else 'Try'} one of these.</p>")
         for title, values in self.action.examples(SITE / "examples").items():
             first = values() if callable(values) else values
-            filled = self.filled(first)
             picture = next((value for value in first.values() if isinstance(value, Path)), None)
             icon = thumbnail(picture, SITE, side=96) if picture is not None else None
             button = gr.Button(title, icon=icon, size="sm", min_width=0, elem_classes="example")
+            self._fill_in(button, first, values if callable(values) else None)
+
+    def _fill_in(self, button: Any, values: Values, new: Callable[[], Values] | None) -> None:
+        """Have a button put values into the form: these, or what is made anew at each click.
+
+        What is known beforehand the browser writes by itself: an answer of the server's may come late, and would take
+        away what was typed meanwhile. Files come from the server.
+        """
+        known = {} if new else {name: value for name, value in values.items() if not isinstance(value, Path)}
+        if known:
+            written = self.filled(known)
+            held = json.dumps([component.postprocess(value) for component, value in written.items()])
+            button.click(None, None, list(written), js=f"() => {held}", api_visibility="private")
+        rest = self.filled({name: value for name, value in values.items() if name not in known})
+        if rest:
             button.click(
-                lambda filled=filled, new=values: self.filled(new()) if callable(new) else filled, None, list(filled),
+                lambda: self.filled(new()) if new else rest, None, list(rest),
                 api_visibility="private", show_progress="hidden", queue=False,
             )  # fmt: skip
 
