@@ -23,6 +23,7 @@ from creative.engines.captioning.evaluation import Part, evaluate_caption, truth
 from creative.engines.captioning.lessons import PictureLessons, SceneLessons, collate, split_pictures
 from creative.engines.captioning.likeness import Likeness, fit_likeness
 from creative.engines.captioning.networks import join_captioners, load_captioner, square, squares
+from creative.engines.captioning.refit import refit_likeness
 from creative.engines.captioning.seen import see_pictures, turned
 from creative.engines.captioning.training import train_caption
 from creative.engines.training import TrainingError
@@ -98,6 +99,19 @@ def test_other_words_do_not_go_on(tmp_path: Path) -> None:
     other = save_captions(tmp_path / "other", 8, sentence="{} quite another thing")
     with pytest.raises(TrainingError, match="trained with other words"):
         run(train_caption(other, tiny(steps=2), tmp_path / "out", device="cpu"))
+
+
+def test_with_another_feature_network_what_its_pictures_are_like_is_learned_anew(tmp_path: Path) -> None:
+    made = run(train_caption("scenes", tiny(steps=1, self_critical=0.0), tmp_path / "out", device="cpu"))
+    file = load_checkpoint(made)
+    old = {**file.metadata, "config": {**file.metadata["config"], "eye": "0" * 64}}
+    path = save_checkpoint(tmp_path / "old.safetensors", file.tensors, old)
+    assert load_captioner(made, device="cpu").likeness is not None
+    assert load_captioner(path, device="cpu").likeness is None  # it would take scenes for something else
+    run(refit_likeness(path, path, folder=tmp_path / "seen", device="cpu"))
+    again = load_checkpoint(path)
+    assert again.metadata == file.metadata
+    assert all(torch.equal(tensor, again.tensors[name]) for name, tensor in file.tensors.items())
 
 
 def test_what_is_seen_is_seen_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,7 @@ class Describing(Task):
         likeness: what its pictures are like.
         about: its data.
         start: a captioner to go on from.
+        eye: SHA-256 of the feature network that the likeness is of.
     """
 
     lower_is_better = False
@@ -67,9 +68,11 @@ class Describing(Task):
         likeness: Likeness | None,
         about: Mapping[str, Any],
         start: Trained | None = None,
+        eye: str = "",
     ) -> None:
         self.training, self.held_out, self.vocabulary = training, held_out, vocabulary
         self.settings, self.looks, self.likeness, self.about, self.start = settings, looks, likeness, about, start
+        self.eye = eye
         self.scenes = isinstance(training, SceneLessons)
         self.best_metric = "truth" if self.scenes else "cider_d" if len(held_out) else None
         self.channels_last = looks.kind == "own"
@@ -266,6 +269,7 @@ class Describing(Task):
             "encoder": self.looks.to_json(),
             "vocabulary": self.vocabulary.to_json(),
             "data": dict(self.about),
+            "eye": self.eye,
             "networks": 1,
         }
 

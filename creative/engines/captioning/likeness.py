@@ -29,7 +29,8 @@ OWN_SHARE = 0.985
 PENALTY = 0.15
 """Of the squares of the boundary's weights."""
 
-_PREFIX = "likeness."
+PREFIX = "likeness."
+"""Of the names of a captioner's tensors that are a likeness."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +78,8 @@ class Likeness:
 
     def tensors(self) -> dict[str, Tensor]:
         """For the checkpoint, half precision."""
-        stored = {_PREFIX + name: tensor.half() for name, tensor in self._tensors().items()}
-        return {**stored, f"{_PREFIX}threshold": torch.tensor([self.threshold])}
+        stored = {PREFIX + name: tensor.half() for name, tensor in self._tensors().items()}
+        return {**stored, f"{PREFIX}threshold": torch.tensor([self.threshold])}
 
     def _tensors(self) -> dict[str, Tensor]:
         return {name: getattr(self, name) for name in _TENSORS}
@@ -91,7 +92,7 @@ class Likeness:
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor]) -> Likeness | None:
         """From the checkpoint; None where a captioner was saved without it."""
-        own = {name.removeprefix(_PREFIX): one.float() for name, one in tensors.items() if name.startswith(_PREFIX)}
+        own = {name.removeprefix(PREFIX): one.float() for name, one in tensors.items() if name.startswith(PREFIX)}
         return cls._like(own, float(own["threshold"])) if own else None
 
 

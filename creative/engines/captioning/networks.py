@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from creative.checkpoint import in_float32, in_int8, load_checkpoint, load_into, save_checkpoint
+from creative.checkpoint import in_float32, in_int8, load_checkpoint, load_into, save_checkpoint, tensors_sha256
 from creative.data.words import WordsError, WordVocabulary
 from creative.device import choose_device
 from creative.engines.captioning.likeness import EYE_LAYERS, EYE_SIZE, Likeness
@@ -20,6 +20,7 @@ from creative.files import shown
 from creative.models.caption_encoders import Encoder, EncoderConfig, FeatureEncoder, make_encoder
 from creative.models.captioner import Captioner, CaptionerConfig, CaptionerError, View
 from creative.trained import find_trained
+from creative.weights import find
 
 __all__ = ["CaptionerError", "Trained", "load_captioner", "load_eye"]
 
@@ -114,6 +115,8 @@ def load_captioner(captioner: str | os.PathLike[str], *, device: str | torch.dev
                 f"{shown(path)} looks at grids of {shape.channels} channels, but its encoder gives {encoder.channels}."
             )
     likeness = Likeness.of(checkpoint.tensors)
+    if likeness and about.get("eye") and about["eye"] != tensors_sha256(find("features"), "features."):
+        likeness = None  # of another feature network, it would take everything for something else
     return Trained(
         name=os.fspath(captioner) if os.fspath(captioner) == path.stem else path.name,
         captioners=tuple(captioners),

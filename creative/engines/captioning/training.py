@@ -84,12 +84,7 @@ def train_caption(
     if isinstance(encoder, FeatureEncoder):
         looks = replace(looks, sha256=encoder.features.sha256)
     eye = load_eye(chosen)
-    material: _Scenes | _Pictures
-    if str(data) == SCENES:
-        material = _Scenes(settings, looks)
-    else:
-        captioned = read_captions(Path(data), pictures=pictures)
-        material = _Pictures(captioned.of("train"), captioned.of("val"), settings, looks, encoder, captioned.told())
+    material = material_of(data, settings, looks, encoder, pictures)
     strangers = picture_files([Path(one) for one in others]) if others else []
     return _train(material, settings, folder, eye, strangers, start, chosen, resume)
 
@@ -120,6 +115,20 @@ def _of_start(settings: TrainCaptionSettings, start: Trained) -> TrainCaptionSet
 
 
 # Material -----------------------------------------------------------------------------------------------------------
+
+
+def material_of(
+    data: str | Path,
+    settings: TrainCaptionSettings,
+    looks: EncoderConfig,
+    encoder: Encoder,
+    pictures: Path | None = None,
+) -> _Scenes | _Pictures:
+    """What a captioner learns from; the arguments are those of ``train_caption``, and what it looks with."""
+    if str(data) == SCENES:
+        return _Scenes(settings, looks)
+    captioned = read_captions(Path(data), pictures=pictures)
+    return _Pictures(captioned.of("train"), captioned.of("val"), settings, looks, encoder, captioned.told())
 
 
 class _Pictures:
@@ -248,7 +257,7 @@ def _train(
     material: _Scenes | _Pictures,
     settings: TrainCaptionSettings,
     folder: Path,
-    eye: Encoder,
+    eye: FeatureEncoder,
     strangers: Sequence[Path],
     start: Trained | None,
     device: torch.device,
@@ -256,8 +265,10 @@ def _train(
 ) -> Generator[Step, None, Path]:
     known = start.vocabulary if start else None
     training, held_out, vocabulary = yield from material.prepare(folder, known, device)
-    likeness = yield from _likeness(material, folder, eye, strangers, device)
-    task = Describing(training, held_out, vocabulary, settings, material.looks, likeness, material.about, start)
+    likeness = yield from fit_to(material, folder, eye, strangers, device)
+    task = Describing(
+        training, held_out, vocabulary, settings, material.looks, likeness, material.about, start, eye.features.sha256
+    )
     last = folder / "last.safetensors"
     if resume and last.exists():
         before = read_metadata(last).get("config", {})
@@ -269,9 +280,10 @@ def _train(
     return (yield from train(task, settings, folder, device=device, resume=resume))
 
 
-def _likeness(
+def fit_to(
     material: _Scenes | _Pictures, folder: Path, eye: Encoder, strangers: Sequence[Path], device: torch.device
 ) -> Generator[Step, None, Likeness]:
+    """What the material is like to the eye, beside strangers."""
     own, held_out = yield from material.looked(eye, folder, device)
     if not strangers:
         return fit_likeness(own, held_out)
