@@ -26,7 +26,7 @@ pytest.importorskip("transformers", reason="transformers is not installed: pip i
 pytest.importorskip("peft", reason="peft is not installed: pip install '.[diffusion]'")
 pytest.importorskip("cv2", reason="opencv is not installed: pip install '.[diffusion]'")
 
-from creative.engines.diffusion.pipelines import PipelineError, draw_with_pipeline, drawing, memory, place
+from creative.engines.diffusion.pipelines import PipelineError, draw_with_pipeline, keeping, memory, place
 from creative.engines.diffusion.pipelines.pictures import edges
 from creative.engines.diffusion.pipelines.place import fetch_pipeline, find_pipeline
 
@@ -158,7 +158,7 @@ def test_a_scheduler_is_chosen_where_it_fits(toys: Path) -> None:
 def test_no_strength_gives_the_photo_back_and_loads_nothing(
     toy: Path, photo: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drawing, "load_pipeline", None)
+    monkeypatch.setattr(keeping, "load_pipeline", None)
     picture = drawn(toy, settings=DiffuseSettings(strength=0), photo=photo)
     assert apart(picture, photo) == 0
     assert picture.info["provenance"].settings["strength"] == 0
@@ -524,7 +524,7 @@ def test_what_is_no_pipeline_is_told_before_anything_is_loaded(
     what: str, copied: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoil, sentence = WRONG[what]
-    monkeypatch.setattr(drawing, "load_pipeline", None)
+    monkeypatch.setattr(keeping, "load_pipeline", None)
     with pytest.raises(PipelineError, match=sentence) as error:
         draw_with_pipeline(spoil(copied), "a boat", FEW)
     assert len(str(error.value).splitlines()) == 1

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from creative.device import choose_device, fast_dtype, random_generator
-from creative.engines.diffusion.pipelines import memory
+from creative.engines.diffusion.pipelines import keeping, memory
 from creative.engines.diffusion.pipelines.calling import Moment, call
 from creative.engines.diffusion.pipelines.known import (
     Habits,
@@ -29,12 +29,10 @@ from creative.engines.diffusion.pipelines.known import (
 )
 from creative.engines.diffusion.pipelines.loading import (
     Adapter,
-    add_adapter,
-    add_lora,
     check_controlnet,
     check_lora,
     find_adapter,
-    load_pipeline,
+    set_weights,
 )
 from creative.engines.diffusion.pipelines.pictures import Frame, edges, noise_between, roughly, sheet
 from creative.engines.diffusion.pipelines.place import (
@@ -163,20 +161,35 @@ def _drawing(job: _Job) -> Generator[Step, None, Image.Image]:
         _check_kind(job, folder)
     if job.photo is not None and job.settings.strength == 0:
         return (yield from _as_it_was(job, folder))
-    yield Step(0, message=f"Loading {job.place.label}.")
     dtype = (fast_dtype(job.device) if job.device.type == "cuda" else None) or torch.float32
-    pipeline = load_pipeline(folder, job.task, dtype, job.controlnet)
-    index = read_index(folder)
-    weights = {job.place.label: weights_sha256(folder, index.parts), **add_lora(pipeline, job.lora, _lora_weight(job))}
-    if job.adapter is not None:
-        weights |= add_adapter(pipeline, job.adapter, job.settings.style_weight)
+    recipe = keeping.Recipe(folder.resolve(), job.task, dtype, job.controlnet, job.lora, job.adapter)
+    if not keeping.is_kept(recipe):
+        yield Step(0, message=f"Loading {job.place.label}.")
+    with keeping.borrowed(recipe, job.device) as loaded:
+        settings, pictures = yield from _drawn(job, folder, loaded)
+    result = sheet(pictures)
+    inputs = {"photo": job.photo, "mask": job.mask, "style": job.style}
+    weights = {job.place.label: weights_sha256(folder, read_index(folder).parts), **loaded.added}
+    result.info["provenance"] = describe_run("diffuse", settings, inputs=inputs, weights=weights, device=job.device)
+    return result
+
+
+def _drawn(
+    job: _Job, folder: Path, loaded: keeping.Loaded
+) -> Generator[Step, None, tuple[DiffuseSettings, list[Image.Image]]]:
+    """The pictures, and the settings as they took effect."""
+    pipeline, dtype = loaded.pipeline, loaded.recipe.dtype
+    style_weight = job.settings.style_weight if job.adapter is not None else None
+    set_weights(pipeline, num_lora=len(job.lora), lora=job.settings.lora_weight, style=style_weight)
     habits = habits_of(job.place.label, pipeline)
     settings, told = _suited(job, pipeline, habits)
     frame = Frame.of(job.photo, job.mask, settings, granularity(pipeline))
     told += frame.told
     level: Memory = settings.memory
     if level == "auto":
-        level = memory.choose_level(weight_files(folder, index.parts), job.device, dtype, frame.drawn)
+        files = weight_files(folder, read_index(folder).parts)
+        held = keeping.held_mb(pipeline) if loaded.used and job.device.type == "cpu" else 0.0
+        level = memory.choose_level(files, job.device, dtype, frame.drawn, held_mb=held)
     elif level not in memory.levels(job.device):
         told.append(f"{level.capitalize()} is for GPUs; here the pipeline is whole.")
         level = "whole"
@@ -184,11 +197,7 @@ def _drawing(job: _Job) -> Generator[Step, None, Image.Image]:
         told.append(f"The pipeline is {memory.TOLD[level]}.")
     for sentence in told:
         yield Step(0, message=sentence)
-    pictures = yield from _pictures(job, pipeline, settings, frame, level)
-    result = sheet(pictures)
-    inputs = {"photo": job.photo, "mask": job.mask, "style": job.style}
-    result.info["provenance"] = describe_run("diffuse", settings, inputs=inputs, weights=weights, device=job.device)
-    return result
+    return settings, (yield from _pictures(job, pipeline, settings, frame, level))
 
 
 def _as_it_was(job: _Job, folder: Path) -> Generator[Step, None, Image.Image]:
@@ -203,10 +212,6 @@ def _as_it_was(job: _Job, folder: Path) -> Generator[Step, None, Image.Image]:
     made = describe_run("diffuse", job.settings, inputs=inputs, weights=weights, device=job.device)
     result.info["provenance"] = made
     return result
-
-
-def _lora_weight(job: _Job) -> float:
-    return job.settings.lora_weight
 
 
 def _suited(job: _Job, pipeline: Any, habits: Habits) -> tuple[DiffuseSettings, list[str]]:
@@ -259,6 +264,7 @@ def _pictures(
             if not memory.is_out_of_memory(error):
                 raise _refused(job, error) from None
             level = _less(job, level, frame)
+            keeping.forget()
             memory.make_room(pipeline, job.device)
             arranged = False
             yield Step(

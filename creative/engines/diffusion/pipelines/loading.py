@@ -155,24 +155,25 @@ def _check_complete(network: Any, files: Sequence[Path], told: str) -> None:
         raise PipelineError(f"The weights of the {told} lack {len(needed) - there} tensors of {len(needed)}.")
 
 
-def add_lora(pipeline: Any, files: Sequence[Path], weight: float) -> dict[str, str]:
-    """Add LoRA files, all with the same weight; SHA-256 by name.
+def add_lora(pipeline: Any, files: Sequence[Path]) -> dict[str, str]:
+    """Add LoRA files; SHA-256 by name.
 
     Raises:
         PipelineError: one does not fit.
     """
-    names = [f"lora{number}" for number in range(len(files))]
-    for name, file in zip(names, files, strict=True):
+    for name, file in zip(_lora_names(len(files)), files, strict=True):
         with quiet(), _explained(file, "does not fit the pipeline"):
             pipeline.load_lora_weights(file.parent, weight_name=file.name, adapter_name=name, local_files_only=True)
         if not any(name in found for found in pipeline.get_list_adapters().values()):
             raise PipelineError(f"{shown(file)} does not fit the pipeline: none of its tensors has a place there.")
-    if names:
-        pipeline.set_adapters(names, [weight] * len(names))
     return {file.stem: file_sha256(file) for file in files}
 
 
-def add_adapter(pipeline: Any, adapter: Adapter, weight: float) -> dict[str, str]:
+def _lora_names(num: int) -> list[str]:
+    return [f"lora{number}" for number in range(num)]
+
+
+def add_adapter(pipeline: Any, adapter: Adapter) -> dict[str, str]:
     """Add an IP-Adapter; SHA-256 by name.
 
     Raises:
@@ -197,8 +198,22 @@ def add_adapter(pipeline: Any, adapter: Adapter, weight: float) -> dict[str, str
         pipeline.load_ip_adapter(
             str(folder), subfolder="", weight_name=name, image_encoder_folder=None, local_files_only=True
         )
-        pipeline.set_ip_adapter_scale(weight)
     return {adapter.weights.stem: file_sha256(adapter.weights)}
+
+
+def set_weights(pipeline: Any, *, num_lora: int, lora: float, style: float | None) -> None:
+    """How much what was added counts.
+
+    Args:
+        pipeline: with so many LoRA files, and an IP-Adapter where there is a weight for it.
+        num_lora: how many files.
+        lora: the weight of each.
+        style: that of the IP-Adapter; None where there is none.
+    """
+    if num_lora:
+        pipeline.set_adapters(_lora_names(num_lora), [lora] * num_lora)
+    if style is not None:
+        pipeline.set_ip_adapter_scale(style)
 
 
 @contextlib.contextmanager

@@ -29,7 +29,12 @@ def levels(device: torch.device) -> tuple[Memory, ...]:
 
 
 def choose_level(
-    files: Mapping[str, Sequence[Path]], device: torch.device, dtype: torch.dtype, size: tuple[int, int]
+    files: Mapping[str, Sequence[Path]],
+    device: torch.device,
+    dtype: torch.dtype,
+    size: tuple[int, int],
+    *,
+    held_mb: float = 0.0,
 ) -> Memory:
     """The fastest level that fits into what is free.
 
@@ -37,10 +42,12 @@ def choose_level(
         files: the safetensors of each part.
         device, dtype: where and in what it computes.
         size: width and height of the pictures, pixels.
+        held_mb: what the pipeline has taken of the device's memory already, MiB.
     """
     free = free_memory_mb(device)
     if free is None:
         return "whole"
+    free += held_mb
     parts = [sum(_mb(file, dtype) for file in own) for own in files.values()]
     drawing = _MB_PER_PIXEL * size[0] * size[1] * (2 if dtype == torch.float32 else 1)
     needed = {
@@ -73,10 +80,10 @@ def arrange(pipeline: Any, level: Memory, device: torch.device) -> None:
     """Put a pipeline where the level says."""
     pipeline.remove_all_hooks()
     autoencoder = getattr(pipeline, "vae", None)
-    if level != "whole" and autoencoder is not None:
-        for name in ("enable_slicing", "enable_tiling"):
-            if hasattr(autoencoder, name):
-                getattr(autoencoder, name)()
+    for name in ("slicing", "tiling"):
+        switch = getattr(autoencoder, f"{'disable' if level == 'whole' else 'enable'}_{name}", None)
+        if switch is not None:
+            switch()
     if level == "offload":
         pipeline.enable_model_cpu_offload(device=device)
     elif level == "sequential":
@@ -86,7 +93,7 @@ def arrange(pipeline: Any, level: Memory, device: torch.device) -> None:
 
 
 def make_room(pipeline: Any, device: torch.device) -> None:
-    """Take a pipeline off the device, after it ran out of memory there."""
+    """Take a pipeline off the device."""
     pipeline.remove_all_hooks()
     if device.type != "cpu":
         pipeline.to("cpu")
