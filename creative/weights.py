@@ -9,18 +9,12 @@ Nothing here downloads on its own.
 from __future__ import annotations
 
 import difflib
-import http.client
 import os
-import shutil
-import socket
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
+from creative.download import DownloadError, download, size_told
 from creative.files import explain, file_sha256
 from creative.progress import Step
 
@@ -64,13 +58,6 @@ class Entry:
     network: str = ""
     """The architecture, if it is not the name."""
 
-
-_TIMEOUT = 30.0  # seconds without a byte
-_PAUSE = 1.0  # seconds, longer with each failure in a row
-_MAX_FAILURES = 4  # connections in a row that bring nothing
-_MAX_SIZE = 4 * 10**9  # bytes, where the size is not known
-_CHUNK = 2**18  # bytes
-_PASSING = {408, 425, 429, 500, 502, 503, 504}  # answers that a later attempt may not get
 
 _TORCHVISION = "https://download.pytorch.org/models/"
 
@@ -269,13 +256,9 @@ def find(name: str, path: str | os.PathLike[str] | None = None) -> Path:
             "this copy of the suite is not complete; install it again."
         )
     raise WeightsError(
-        f"The weights {name!r} are not on this machine: get {known.file} ({_size(known.size)}, {known.url}) "
+        f"The weights {name!r} are not on this machine: get {known.file} ({size_told(known.size)}, {known.url}) "
         f"with `creative weights get {name}`, or give the path of the file."
     )
-
-
-def _size(size: int | None) -> str:
-    return "of unknown size" if size is None else f"{size / 1e6:,.0f} MB" if size >= 10e6 else f"{size / 1e6:.1f} MB"
 
 
 def fetch(name: str) -> Generator[Step, None, Path]:
@@ -294,126 +277,18 @@ def fetch(name: str) -> Generator[Step, None, Path]:
 
 def _fetched(known: Entry, url: str) -> Generator[Step, None, Path]:
     target = cache_folder() / known.file
-    total = known.size // 1000 if known.size else None
-    yield Step(0, total, message=f"Downloading {known.file} ({_size(known.size)}) from {url}")
-    if target.is_file() and _is_right(target, known):
-        return target
-    part = target.with_name(target.name + ".part")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("ab") as file:
-            _lock(file, known)
-            yield from _downloaded(known, url, file)
-            os.fsync(file.fileno())
-        part.replace(target)
+        yield from download(url, target, size=known.size, sha256=known.sha256)
+    except DownloadError as error:
+        raise WeightsError(
+            f"{known.file} could not be downloaded from {url}: {error}. "
+            f"Try `creative weights get {known.name}` again later, or put the file into {cache_folder()}."
+        ) from None
+    except BlockingIOError:
+        raise WeightsError(f"{known.file} is already being downloaded by another program.") from None
     except OSError as error:
         raise WeightsError(explain(error, target)) from error
     return target
-
-
-def _downloaded(known: Entry, url: str, file: BinaryIO) -> Generator[Step, None, None]:
-    """Fill ``file`` up to its end, over as many connections as it takes, and check it."""
-    failures, resumed = 0, file.tell() > 0
-    while True:
-        before, reason = file.tell(), "the connection was cut"
-        try:
-            complete = yield from _transfer(known, url, file)
-        except urllib.error.HTTPError as error:
-            error.close()
-            if error.code == 416:  # the server has no more than this; if that is not all of it, begin anew
-                complete = True
-            elif error.code in _PASSING:
-                complete, reason = False, f"the server answers {error.code} {error.reason}"
-            else:
-                raise WeightsError(_failed(known, url, f"the server answers {error.code} {error.reason}")) from None
-        except (urllib.error.URLError, http.client.HTTPException, TimeoutError) as error:
-            cause = getattr(error, "reason", error)
-            complete, reason = False, _told(cause)
-            if isinstance(cause, socket.gaierror):  # nobody knows the server: there is no network
-                raise WeightsError(_failed(known, url, reason)) from None
-        file.flush()
-        if complete:
-            if _is_right(Path(file.name), known):
-                return
-            file.seek(0)
-            file.truncate()
-            if not resumed:
-                raise WeightsError(_failed(known, url, "what came has another checksum, and was deleted"))
-            resumed = False  # what was there from an earlier time may have spoilt it: once more from the start
-            continue
-        failures = 0 if file.tell() > before else failures + 1
-        if failures == _MAX_FAILURES:
-            raise WeightsError(_failed(known, url, reason))
-        time.sleep(_PAUSE * failures)
-
-
-def _transfer(known: Entry, url: str, file: BinaryIO) -> Generator[Step, None, bool]:
-    """One connection: append to ``file`` what it lacks; whether that was all there is."""
-    file.seek(0, os.SEEK_END)
-    done = file.tell()
-    headers = {"User-Agent": "creative", "Accept-Encoding": "identity"}
-    if done:
-        headers["Range"] = f"bytes={done}-"
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT) as response:
-        if done and not response.headers.get("Content-Range", "").startswith(f"bytes {done}-"):
-            file.seek(0)  # a server that cannot go on in the middle sends everything
-            file.truncate()
-            done = 0
-        length = response.headers.get("Content-Length")
-        total = done + int(length) if length and length.isdigit() else None
-        limit = int(known.size * 1.1) + 10**6 if known.size else _MAX_SIZE
-        if total is not None and total > limit:
-            raise WeightsError(_failed(known, url, f"it has {_size(total)}, where {_size(known.size)} were expected"))
-        free = shutil.disk_usage(Path(file.name).parent).free
-        if total is not None and total - done > free:
-            raise WeightsError(
-                _failed(known, url, f"the disk has {_size(free)} left and {_size(total - done)} are missing")
-            )
-        while chunk := _received(response):
-            file.write(chunk)
-            done += len(chunk)
-            if done > limit:
-                raise WeightsError(_failed(known, url, f"it is larger than the {_size(known.size)} expected"))
-            yield Step(done // 1000, (total or known.size or 0) // 1000 or None, metrics={"MB": done / 1e6})
-    return total is None or done >= total
-
-
-def _received(response: http.client.HTTPResponse) -> bytes:
-    try:
-        return response.read(_CHUNK)
-    except OSError as error:  # of the network: told apart from the disk's
-        raise urllib.error.URLError(error) from error
-
-
-def _is_right(path: Path, known: Entry) -> bool:
-    return known.sha256 is None or file_sha256(path).startswith(known.sha256)
-
-
-def _failed(known: Entry, url: str, reason: str) -> str:
-    return (
-        f"{known.file} could not be downloaded from {url}: {reason}. "
-        f"Try `creative weights get {known.name}` again later, or put the file into {cache_folder()}."
-    )
-
-
-def _told(cause: object) -> str:
-    if isinstance(cause, socket.gaierror):
-        return "there is no connection to the network"
-    if isinstance(cause, TimeoutError):
-        return "the server does not answer"
-    return (getattr(cause, "strerror", None) or str(cause) or type(cause).__name__).rstrip(".").lower()
-
-
-def _lock(file: BinaryIO, known: Entry) -> None:
-    """Two downloads into one file would spoil it."""
-    try:
-        import fcntl
-    except ImportError:  # Windows keeps no such locks
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise WeightsError(f"{known.file} is already being downloaded by another program.") from None
 
 
 def list_presets() -> list[str]:

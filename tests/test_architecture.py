@@ -24,6 +24,7 @@ FLOORS = [
         "video",
         "motion",
         "checkpoint",
+        "download",
         "weights",
         "trained",
         "pretrained",

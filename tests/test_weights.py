@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from creative import weights
+from creative import download, weights
 from creative.progress import Step, run
 from creative.weights import Entry, WeightsError, fetch, find
 
@@ -86,7 +86,7 @@ def server() -> Iterator[Server]:
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CREATIVE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setattr(weights, "_PAUSE", 0.0)
+    monkeypatch.setattr(download, "_PAUSE", 0.0)
     return tmp_path / "cache"
 
 
@@ -279,7 +279,7 @@ def test_a_server_that_is_not_there_or_silent(tiny: Entry, monkeypatch: Any) -> 
         register(monkeypatch, tiny, url=url)
         assert "connection refused" in refusal(lambda: run(fetch("tiny")))
         listener.listen()  # takes connections and says nothing
-        monkeypatch.setattr(weights, "_TIMEOUT", 0.05)
+        monkeypatch.setattr(download, "_TIMEOUT", 0.05)
         assert "the server does not answer" in refusal(lambda: run(fetch("tiny")))
 
 
