@@ -122,8 +122,6 @@ def test_the_file_or_the_painting_whichever_came_last(visit: Visit, site: Site, 
     draw(page, regions, (0.2, 0.5), (0.6, 0.5))
     page.wait_for_function("!document.querySelector('.brush .several-files img')")
     start(page)
-    page.wait_for_selector(".status.working:visible, .status.done:visible")
-    page.wait_for_timeout(1500)
     made = site.output / status(page, "done").split()[-1]
     assert colours(halves(made)[0]) == {(0, 0, 0), PALETTE["Red"]}
 

@@ -23,18 +23,13 @@ def captioner(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def give(page: Any, title: str, files: list[Path]) -> None:
-    """Files into a box that may not listen yet."""
+    """Files into a box behind a title."""
     page.get_by_role("button", name=title).locator("visible=true").click()
     boxes = page.locator(".files:visible")
     box = boxes.filter(has_text="The file of a captioner") if title.startswith("A captioner") else boxes.first
-    for _ in range(10):
-        if box.locator("input[type=file]").count():  # it goes away while files come
-            box.locator("input[type=file]").set_input_files(files)
-        for _ in range(18):
-            if page.get_by_text(files[0].name).locator("visible=true").count():
-                return
-            page.wait_for_timeout(500)
-    raise AssertionError(f"{files[0].name} does not get into the form")
+    box.locator("input[type=file]").set_input_files(files)
+    for file in files:
+        page.locator(f'.filename[aria-label="{file.name}"]:visible').wait_for()
 
 
 def choose(page: Any, file: Path) -> None:

@@ -36,12 +36,20 @@ def slow(page: Any) -> None:
     fill(page, "How many times to blur", 1000)
 
 
+def upload(box: Any, file: Path) -> None:
+    """Into a box for files; its name is to be seen in one piece while it comes, and in two once it is there."""
+    box.locator("input[type=file]").first.set_input_files(file)
+    box.page.locator(f'.filename[aria-label="{file.name}"]:visible').first.wait_for()
+
+
 def start(page: Any) -> None:
+    """Start the form in view; what its status line says now is not taken for what comes of it."""
+    page.evaluate("document.querySelectorAll('.status').forEach(one => one.classList.add('before'))")
     page.locator("button.start:visible").click()
 
 
 def status(page: Any, state: str) -> str:
-    return str(page.wait_for_selector(f".status.{state}:visible").inner_text())
+    return str(page.wait_for_selector(f".status.{state}:not(.before):visible").inner_text())
 
 
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))

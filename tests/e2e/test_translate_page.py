@@ -11,7 +11,7 @@ import pytest
 from conftest import Site
 from PIL import Image
 from test_dreams import give, more, write
-from test_studio import start, status, tab
+from test_studio import start, status, tab, upload
 from toy_translator import save_translator
 
 pytestmark = pytest.mark.e2e
@@ -62,10 +62,8 @@ def test_two_zips_are_trained_on_and_translated_with(visit: Visit, site: Site, p
                 file.write(tmp_path / "one.png", f"{number}.png")
     page = visit("/cyclegan")
     tab(page, "Train")
-    files = page.locator(".column.form:visible input[type=file]")
     for number, name in enumerate(("red", "blue")):
-        files.nth(number).set_input_files(tmp_path / f"{name}.zip")
-        page.get_by_text(f"{name}.zip").locator("visible=true").first.wait_for()
+        upload(page.locator(".collection:visible").nth(number), tmp_path / f"{name}.zip")
     write(page, "What it is called", "bruises")
     write(page, "Training steps", 6)
     write(page, "Short side that pictures", 32)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from conftest import Site
 from test_dreams import more, write
-from test_studio import start, status, tab
+from test_studio import start, status, tab, upload
 from test_tunes import JIG
 from toy_voice import SAYING, save_voice
 
@@ -30,15 +30,8 @@ def open_with(visit: Visit, voice: Path, action: str, **options: Any) -> Any:
     page = visit("/char-rnn", **options)
     tab(page, action)
     page.get_by_role("button", name="A voice of your own").locator("visible=true").click()
-    own = page.locator(".block:visible").filter(has_text="The file of a voice").last
-    for _ in range(10):  # a file that comes before the page listens to the box is lost
-        if own.locator("input[type=file]").count():  # it goes away while a file comes
-            own.locator("input[type=file]").set_input_files(voice)
-        for _ in range(18):
-            if page.get_by_text("cat.safetensors").locator("visible=true").count():
-                return page
-            page.wait_for_timeout(500)
-    raise AssertionError("the voice's file does not get into the form")
+    upload(page.locator(".block:visible").filter(has_text="The file of a voice").last, voice)
+    return page
 
 
 def text_of(page: Any) -> str:
@@ -135,15 +128,7 @@ def test_wrong_input_is_one_sentence(visit: Visit, voice: Path, tmp_path: Path) 
     start(page)
     assert "There is nothing to read: give a file, or a text." in status(page, "failed")
     (tmp_path / "poem.txt").write_bytes(b"roses\0are red")
-    named = page.get_by_text("poem.txt").locator("visible=true")
-    for _ in range(10):  # a file that comes while the page is busy is lost
-        page.locator(".form:visible input[type=file]").first.set_input_files(tmp_path / "poem.txt")
-        for _ in range(18):
-            if named.count():
-                break
-            page.wait_for_timeout(500)
-        if named.count():
-            break
+    upload(page.locator(".form:visible"), tmp_path / "poem.txt")
     start(page)
     page.get_by_text("is binary, not a text").wait_for()
     assert "offset 5" in status(page, "failed")
@@ -153,8 +138,7 @@ def test_a_voice_is_trained_and_its_samples_are_seen(visit: Visit, site: Site, t
     (tmp_path / "saying.txt").write_text(SAYING * 30, encoding="utf-8")
     page = visit("/char-rnn")
     tab(page, "Train")
-    page.locator(".form:visible input[type=file]").first.set_input_files(tmp_path / "saying.txt")
-    page.get_by_text("saying.txt").locator("visible=true").first.wait_for()
+    upload(page.locator(".form:visible"), tmp_path / "saying.txt")
     write(page, "Training steps", 30)
     write(page, "Numbers that each layer", 16)
     more(page)
