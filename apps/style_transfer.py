@@ -20,6 +20,7 @@ from apps._painting_training import (
 )
 from apps._painting_videos import paint_live, paint_video
 from apps._samples import photos_to_try
+from creative.options.doodles import DoodleInputs, DoodleSettings
 from creative.options.instant_style import (
     EvaluateInstantStyleInputs,
     EvaluateInstantStyleSettings,
@@ -29,8 +30,6 @@ from creative.options.instant_style import (
     TrainInstantStyleSettings,
 )
 from creative.options.style_transfer import (
-    DoodleInputs,
-    DoodleSettings,
     PresetInputs,
     PresetSettings,
     StylizeInputs,

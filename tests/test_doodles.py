@@ -21,7 +21,8 @@ from creative.engines.style_transfer.regions import guess_map, match_maps, name_
 from creative.images import open_image, save_image
 from creative.losses import moments
 from creative.models.features import load_features
-from creative.options.style_transfer import DoodleSettings, StylizeSettings
+from creative.options.doodles import DoodleSettings
+from creative.options.style_transfer import StylizeSettings
 from creative.progress import Step, run
 from creative.style_presets import load_preset
 from creative.weights import bundled_folder

@@ -13,7 +13,8 @@ from creative.engines.style_transfer.job import Job
 from creative.engines.style_transfer.optimizers import resized
 from creative.engines.style_transfer.seeing import sized
 from creative.images import source_of, to_image, with_lightness
-from creative.options.style_transfer import DoodleSettings, StylizeSettings, TextureSettings
+from creative.options.doodles import DoodleSettings
+from creative.options.style_transfer import StylizeSettings, TextureSettings
 from creative.provenance import describe_run
 from creative.settings import Settings
 from creative.style_presets import Preset
