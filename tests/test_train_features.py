@@ -20,7 +20,6 @@ from creative.engines.features import (
     Hint,
     train_features,
 )
-from creative.engines.features.distillation import cutmix
 from creative.engines.training import train
 from creative.models.features import Classifier, Features, load_classifier, load_features
 from creative.models.vgg import VGGConfig
@@ -121,7 +120,14 @@ def test_a_stopped_run_goes_on(data: Path, tmp_path: Path) -> None:
 
 
 def test_a_stopped_run_from_a_finished_network_goes_on(data: Path, finished: Path, tmp_path: Path) -> None:
-    values: dict[str, Any] = {"steps": 8, "frozen_stages": 1, "shares": (1.0,), "cutmix": 0.5}
+    values: dict[str, Any] = {
+        "steps": 8,
+        "frozen_stages": 1,
+        "shares": (1.0,),
+        "cutmix": 0.5,
+        "unnatural": 0.4,
+        "painted": 0.25,
+    }
     whole, _ = fit(data, tmp_path / "whole", finished, **values)
     chosen = settings(**values)
     engine = train(task(data, chosen, finished), chosen, tmp_path / "cut", device="cpu")
@@ -171,20 +177,6 @@ def test_wrong_starts_are_told(data: Path, finished: Path, tmp_path: Path, share
     other = save_checkpoint(tmp_path / "other.safetensors", checkpoint.tensors, {"config": config})
     with pytest.raises(ValueError, match="other classes"):
         task(data, settings(), other)
-
-
-def test_cutmix_puts_a_rectangle_of_another_picture_into_some() -> None:
-    numbers = torch.arange(64.0).view(-1, 1, 1, 1).expand(64, 3, 20, 24)
-    mixed = cutmix(numbers, 0.5, random_generator(0))
-    assert torch.equal(mixed, cutmix(numbers, 0.5, random_generator(0)))
-    assert not torch.equal(mixed, cutmix(numbers, 0.5, random_generator(1)))
-    assert torch.equal(cutmix(numbers, 0.0, random_generator(0)), numbers)
-    strange = mixed != numbers
-    assert 16 <= strange.any(3).any(2).any(1).sum() <= 48
-    assert strange.float().mean() == pytest.approx(0.25, abs=0.08)
-    for own, one, inside in zip(numbers[:, 0, 0, 0], mixed[:, 0], strange[:, 0], strict=True):
-        assert set(one[inside].tolist()) <= {float((own - 1) % 64)}  # rolled by one
-        assert torch.equal(inside, inside.any(1, keepdim=True) & inside.any(0, keepdim=True))
 
 
 def test_previews_are_pictures_of_the_maps(data: Path, tmp_path: Path) -> None:

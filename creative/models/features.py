@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import bisect
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -113,8 +113,8 @@ class Features(nn.Module):
         _protect_returned_maps(self.chain, layers)
         self.eval().requires_grad_(False)
 
-    def forward(self, picture: Tensor) -> dict[str, Tensor]:
-        """Maps of the layers asked for.
+    def forward(self, picture: Tensor, layers: Collection[str] | None = None) -> dict[str, Tensor]:
+        """Maps of the layers asked for, or of some of them: then nothing behind the last of those is computed.
 
         Raises:
             FeaturesError: the picture is smaller than ``min_size``.
@@ -125,14 +125,16 @@ class Features(nn.Module):
                 f"{self.network} up to {self.layers[-1]} needs at least {self.min_size} pixels a side, "
                 f"but the picture has {width}x{height}."
             )
-        return self._maps(picture)
+        return self._maps(picture, self.layers if layers is None else layers)
 
-    def _maps(self, picture: Tensor) -> dict[str, Tensor]:
+    def _maps(self, picture: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
         x = torch.addcmul(self.shift, picture, self.scale).contiguous(memory_format=torch.channels_last)
-        maps = {}
+        maps: dict[str, Tensor] = {}
         for name, module in self.chain.items():
+            if len(maps) == len(layers):
+                break
             x = module(x)
-            if name in self.layers:
+            if name in layers:
                 maps[name] = x
         return maps
 

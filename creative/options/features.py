@@ -205,6 +205,22 @@ class FeaturesSettings(TrainingSettings):
     cutmix: float = Field(
         0.0, ge=0, le=1, title="CutMix", description="Part of the crops that a piece of another is put into"
     )
+    unnatural: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        title="Unnatural",
+        description="Part of the crops that get another's details, noise, or another crop mixed in",
+        advanced=True,
+    )
+    painted: float = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        title="Painted",
+        description="Part of each batch that was painted by style transfer with the network as it then was",
+        advanced=True,
+    )
     frozen_stages: int = Field(
         0,
         ge=0,

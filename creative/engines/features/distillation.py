@@ -30,7 +30,8 @@ from creative.data.pictures import (
     pack_pictures,
     split_pictures,
 )
-from creative.engines.features.hints import CLASS_TEACHER, HINTS, Hint, hint_layers, stage_of, teacher_names
+from creative.engines.features.hints import CLASS_TEACHER, HINTS, Hint, hint_layers, stage_of, teach, teacher_names
+from creative.engines.features.unnatural import PaintedPool, cutmix, normalised, unnatural
 from creative.engines.training import Networks, Task, TrainingError, Update, check_run, train
 from creative.models.features import IMAGENET_MEAN, IMAGENET_STD, Classifier, load_classifier
 from creative.models.vgg import VGG, VGGConfig, fold_norms, rescale_layers, unfold_norms
@@ -136,6 +137,15 @@ class Regressors(nn.Module):
             conv.weight.copy_(found[:-1].T[..., None, None])
             conv.bias.copy_(found[-1])
 
+    def errors(self, predicted: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Mean squared errors by hint; a channel counts by how much it varies, as it does in a Gram matrix."""
+        found = {}
+        for name, target in targets.items():
+            squared = (predicted[name].float() - target.float()).square().mean((0, 2, 3))
+            varies = self.get_buffer(f"deviation_{name}").flatten()
+            found[name] = (squared * varies).sum() / varies.sum()
+        return found
+
     def standardise(self, maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The teachers' maps with mean 0 and deviation 1 per channel, outliers cut at 6 deviations."""
         return {
@@ -185,6 +195,7 @@ class Distillation(Task):
         if start and tuple(start.metadata["config"]["classes"]) != tuple(self.classes):
             raise TrainingError(f"{start.path} tells other classes than {class_teacher} does.")
         self._draws = self._choose_draws([Path(folder) for folder in folders])
+        self.pool = PaintedPool()
         self.held_out = centre_crops(held_out, settings.crop)
         self.labels = imagenet_labels(held_out.files, self.classes)
         steps = math.ceil(CALIBRATION / settings.batch_size)
@@ -207,7 +218,7 @@ class Distillation(Task):
             self.teachers[name] = self.teachers[name].to(self.device)
         calibration = self.calibration.to(self.device)
         with torch.no_grad():
-            taught, logits = self._taught(calibration)
+            taught, logits = self._taught(calibration, classes=True)
         self.logit_deviation = float(_centred(logits).std())
         widths = {f"relu{s}_{n}": w for s, w in enumerate(self.network.widths, 1) for n in range(1, 9)}
         self.regressors = Regressors(self.hints, widths, taught)
@@ -218,7 +229,7 @@ class Distillation(Task):
             finished = VGG(self.network)
             load_into(finished, self.start.tensors)
             finished.to(self.device)
-            pictures = _normalised(calibration)
+            pictures = normalised(calibration)
             self.student = unfold_norms(finished, pictures)
             maps = finished.requires_grad_(False).maps(pictures, {hint.student for hint in self.hints})
             self.regressors.to(self.device).fit(maps, self.regressors.standardise(taught))
@@ -237,14 +248,18 @@ class Distillation(Task):
     def step(self, batch: Tensor, update: Update) -> dict[str, Tensor]:
         """Maps and classes of the same crops: the teachers' and the student's."""
         chosen = self.settings
-        pictures = cutmix(_unit(batch), chosen.cutmix, update.generator)
+        pictures = self._shown(_unit(batch), update)
         with torch.no_grad():
-            taught, told = self._taught(pictures)
+            taught, told = self._taught(pictures, classes=self._told)
             targets = self.regressors.standardise(taught)
-            x, after = self._through_trunk(_normalised(pictures))
+            x, after = self._through_trunk(normalised(pictures))
         predicted, logits = _seen(self.student, self.regressors, x, targets, after)
-        errors = {name: F.mse_loss(predicted[name].float(), target.float()) for name, target in targets.items()}
-        hints = torch.stack(list(errors.values())).mean()
+        errors = self.regressors.errors(predicted, targets)
+        weighted = torch.stack([hint.weight * errors[hint.name] for hint in self.hints])
+        hints = weighted.sum() / sum(hint.weight for hint in self.hints)
+        if not self._told:
+            update(hints)
+            return {"loss": hints, **errors}
         # Only differences of logits mean something.
         apart = F.mse_loss(_centred(logits.float()), _centred(told)) / self.logit_deviation**2
         divergence = _divergence(logits.float(), told, chosen.temperature)
@@ -253,15 +268,34 @@ class Distillation(Task):
         update(loss)
         return {"loss": loss, "hints": hints, "logits": apart, "divergence": divergence, **errors}
 
+    @property
+    def _told(self) -> bool:
+        """Whether classes are learned at all."""
+        return bool(self.settings.logit_weight or self.settings.class_weight)
+
+    def _shown(self, pictures: Tensor, update: Update) -> Tensor:
+        """What is learned from: photos, and a share of what no camera makes."""
+        chosen, random = self.settings, update.generator
+        shown = cutmix(pictures, chosen.cutmix, random)
+        if chosen.unnatural:
+            shown = unnatural(shown, chosen.unnatural, random)
+        count = round(chosen.painted * len(pictures))
+        shown = self.pool.mix_in(shown, count, update.step, self._folded, random)
+        return shown.contiguous(memory_format=torch.channels_last)
+
+    def _folded(self) -> VGG:
+        """The student as it is now, frozen."""
+        return fold_norms(self.student).to(self.device).requires_grad_(False).to(memory_format=torch.channels_last)
+
     def _through_trunk(self, pictures: Tensor) -> tuple[Tensor, str | None]:
         """What comes out of the frozen stages, and the name of their last layer."""
         last = f"pool{self.settings.frozen_stages}"
         if not self.settings.frozen_stages:
             return pictures, None
         if self.trunk is None:
-            folded = fold_norms(self.student).to(self.device).requires_grad_(False).features
+            folded = self._folded().features
             names = [name for name, _ in folded.named_children()]
-            self.trunk = folded[: names.index(last) + 1].to(memory_format=torch.channels_last)
+            self.trunk = folded[: names.index(last) + 1]
         return self.trunk(pictures), last
 
     def evaluate(self, networks: Networks) -> dict[str, float]:
@@ -273,9 +307,9 @@ class Distillation(Task):
         variance: dict[str, Tensor] = {}
         guesses, taught = [], []
         for pictures in self.held_out.to(self.device).split(32):
-            maps, told = self._taught(pictures)
+            maps, told = self._taught(pictures, classes=True)
             targets = regressors.standardise(maps)
-            predicted, logits = _seen(student, regressors, _normalised(pictures), targets)
+            predicted, logits = _seen(student, regressors, normalised(pictures), targets)
             for name, target in targets.items():
                 squared[name] = squared.get(name, 0) + (predicted[name] - target).square().sum((0, 2, 3))
                 variance[name] = variance.get(name, 0) + target.square().sum((0, 2, 3))
@@ -299,7 +333,7 @@ class Distillation(Task):
         assert isinstance(student, VGG)
         assert isinstance(regressors, Regressors)
         targets = regressors.standardise(self._taught(pictures)[0])
-        predicted, _ = _seen(student, regressors, _normalised(pictures), targets)
+        predicted, _ = _seen(student, regressors, normalised(pictures), targets)
         target, guess = targets[hint.name], predicted[hint.name]
         flat = target.movedim(1, -1).reshape(-1, target.shape[1])
         axes = torch.linalg.eigh(flat.T @ flat).eigenvectors[:, -3:]  # the three directions of largest variance
@@ -313,12 +347,21 @@ class Distillation(Task):
         sheet = (torch.cat(rows, dim=1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu()
         return Image.fromarray(sheet.numpy())
 
+    def extra_state(self) -> dict[str, Any]:
+        """The painted pictures."""
+        return self.pool.state() if self.settings.painted else {}
+
+    def load_extra_state(self, state: Mapping[str, Any]) -> None:
+        """Take them back."""
+        if state:
+            self.pool.load_state(state, self.device)
+
     def export(self, networks: Networks) -> dict[str, Tensor]:
         """The student alone: normalisation folded, each layer at a mean activation of 1, half precision."""
         student = networks["student"]
         assert isinstance(student, VGG)
         folded = fold_norms(student).to(self.device)
-        rescale_layers(folded, _normalised(self.calibration[:64].to(self.device)))
+        rescale_layers(folded, normalised(self.calibration[:64].to(self.device)))
         return {name: tensor.half() for name, tensor in folded.state_dict().items()}
 
     def config(self) -> dict[str, Any]:
@@ -330,35 +373,12 @@ class Distillation(Task):
             about["started_from"] = self.start.sha256
         return about | {"teachers": teachers, "classes": list(self.classes)}
 
-    def _taught(self, pictures: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """The teachers' maps by hint, and the logits of the one whose classes are learned."""
+    def _taught(self, pictures: Tensor, *, classes: bool = False) -> tuple[dict[str, Tensor], Tensor]:
+        """The teachers' maps by hint, and, if asked for, the logits of the one whose classes are learned."""
         found: dict[str, Tensor] = {}
-        for name, teacher in self.teachers.items():
-            maps = teacher.features(pictures)
-            found |= {hint.name: maps[hint.layer] for hint in self.hints if hint.teacher == name}
-            if name == self.class_teacher:
-                logits = teacher.head(maps[teacher.features.layers[-1]]).float()
-        return found, logits
-
-
-def cutmix(pictures: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Put a piece of the picture before it into a share of the pictures (Yun et al., 2019, CutMix, arXiv:1905.04899).
-
-    Args:
-        pictures: (B, 3, H, W).
-        share: of the pictures that get one, 0 to 1.
-        generator: on the same device; the pieces' areas are evenly distributed.
-    """
-    batch, _, *sizes = pictures.shape
-    chosen, area, *starts = torch.rand(4, batch, 1, generator=generator, device=pictures.device)
-    inside = []
-    for size, start in zip(sizes, starts, strict=True):
-        length = area.sqrt() * size
-        place = torch.arange(size, device=pictures.device) + 0.5
-        first = start * (size - length)
-        inside.append((place >= first) & (place < first + length))
-    piece = inside[0][:, :, None] & inside[1][:, None, :] & (chosen < share)[..., None]
-    return torch.where(piece[:, None], pictures.roll(1, 0), pictures)
+        for teacher in self.teachers.values():
+            found |= teach(teacher.features, self.hints, pictures)
+        return found, self.teachers[self.class_teacher](pictures).float() if classes else pictures.new_empty(0)
 
 
 def _seen(
@@ -381,8 +401,3 @@ def _centred(logits: Tensor) -> Tensor:
 
 def _unit(batch: Tensor) -> Tensor:
     return batch.contiguous(memory_format=torch.channels_last).float() / 255
-
-
-def _normalised(pictures: Tensor) -> Tensor:
-    mean, std = (torch.tensor(v, device=pictures.device).view(1, 3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
-    return (pictures - mean) / std

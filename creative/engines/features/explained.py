@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from creative.engines.features.hints import HINTS, Hint
+from creative.engines.features.hints import HINTS, Hint, teach
 from creative.models.features import Classifier
 
 
@@ -30,10 +30,12 @@ def explained_variance(
     for pictures, judged in ((fit, False), (held_out, True)):
         for part in pictures.split(16):
             maps = student.features(part)
-            taught = {name: teacher.features(part) for name, teacher in teachers.items()}
+            taught: dict[str, Tensor] = {}
+            for teacher in teachers.values():
+                taught |= teach(teacher.features, hints, part)
             for one in regressions:
                 take = one.judge if judged else one.fit
-                take(maps[one.hint.student], taught[one.hint.teacher][one.hint.layer])
+                take(maps[one.hint.student], taught[one.hint.name])
         if not judged:
             for one in regressions:
                 one.solve()
