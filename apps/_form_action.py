@@ -170,10 +170,10 @@ class ActionForm:
             if widget in self.settings and widget.field.name in past.provenance.settings:
                 values += widget.write(recorded)
             elif widget.field.file in {"style", *NAMED} and not widget.field.many:
-                name = next(
-                    (_name(widget.field.file, one) for one in past.provenance.inputs.get(widget.field.name, [])), None
-                )
-                values += widget.write(name) if name else [gr.skip() for _ in widget.components]
+                found = past.provenance.inputs.get(widget.field.name, [])
+                name = next((_name(widget.field.file, one) for one in found), None)
+                none = widget.field.optional and not found
+                values += widget.write(name) if name or none else [gr.skip() for _ in widget.components]
             elif widget.field.widget == "brush":
                 kept = self._painting(past.provenance.inputs.get(widget.field.name, []))
                 values += widget.write(kept)

@@ -11,24 +11,29 @@ from typing import Any
 from apps._form_action import ActionForm
 from apps._form_gradio import gr
 from apps._form_live import LiveForm
-from apps._form_widgets import OWN, Widget, preset_names, spoken, trained_choices
+from apps._form_widgets import OWN, Widget, preset_choices, preset_names, spoken, trained_choices
 
 
 def offer_presets(page: gr.Blocks, forms: Sequence[ActionForm], live: Sequence[LiveForm] = ()) -> None:
     """Keep the presets on offer, their titles and their swatches as they are now: one may have been made meanwhile."""
-    choices = [w.components[0] for w in _widgets(forms, live) if w.field.file == "style"]
-    if not choices:
+    widgets = [w for w in _widgets(forms, live) if w.field.file == "style"]
+    if not widgets:
         return
     pictures = gr.HTML(elem_classes="hidden")
 
     def offer() -> list[Any]:
         titles, sheet = _presets()
-        offered = [(title, name) for name, title in titles.items()]
-        return [sheet, *(gr.update(choices=offered, visible=bool(offered)) for _ in choices)]
+        return [sheet, *(gr.update(choices=preset_choices(w.field, titles), visible=bool(titles)) for w in widgets)]
 
     events = [page.load, *(form.done.then for form in forms if form.action.output in {"model", "folder"})]
     for event in events:
-        event(offer, None, [pictures, *choices], api_visibility="private", show_progress="hidden")
+        event(
+            offer,
+            None,
+            [pictures, *(w.components[0] for w in widgets)],
+            api_visibility="private",
+            show_progress="hidden",
+        )
 
 
 def offer_trained(page: gr.Blocks, forms: Sequence[ActionForm], live: Sequence[LiveForm] = ()) -> None:

@@ -232,8 +232,8 @@ def _style(field: Description) -> Widget:
     """Presets to pick by their swatches, and a painting of one's own, which counts where there is one."""
     names = preset_names()
     presets = gr.Radio(
-        [(spoken(name), name) for name in names], value=names[0] if names else None, label=field.title,
-        info="Pick one, or give a painting of your own below", elem_classes="swatches", visible=bool(names),
+        preset_choices(field, {name: spoken(name) for name in names}), value=names[0] if names else None,
+        label=field.title, info="Pick one, or give a painting of your own below", elem_classes="swatches", visible=bool(names),
     )  # fmt: skip
     own = gr.Image(
         label=f"{field.title} of your own", type="filepath", sources=["upload", "clipboard"], height=130, buttons=[],
@@ -246,7 +246,7 @@ def _style(field: Description) -> Widget:
         field,
         (presets, own),
         lambda name, path: path or name or None,
-        lambda value: (value if value in preset_names() else None, None),
+        lambda value: (value if value in preset_names() else "" if field.optional and not value else None, None),
         show=lambda path: (None, str(path)),
     )
 
@@ -351,6 +351,11 @@ def preset_names() -> list[str]:
     from creative.weights import list_presets
 
     return list(list_presets())
+
+
+def preset_choices(field: Description, titles: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What a style's field offers of presets, titles by name: titles and names, and none where none may be given."""
+    return [*((title, name) for name, title in titles.items()), *([("None of them", "")] if field.optional else [])]
 
 
 def trained_choices(field: Description) -> list[tuple[str, str]]:

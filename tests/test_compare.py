@@ -266,8 +266,13 @@ def test_what_cannot_be_done_is_left_out_unless_asked_for(tmp_path: Path, monkey
     assert "Optimisation is left out: it paints like a single painting: give one, or a preset's name." in said
     assert alone.results[0].distances[0].style is None
     assert alone.style is None
-    with pytest.raises(CompareError, match=r"^Optimisation cannot be compared: it paints like a single painting"):
-        compare(photo(), None, CompareSettings(ways=("optimisation",)))
+    wanted = "give a painting or a preset's name, or leave"
+    with pytest.raises(
+        CompareError, match=rf"^Optimisation paints like one painting, and none is given: {wanted} it out"
+    ):
+        compare(photo(), None, CompareSettings(ways=("cyclegan", "optimisation")), model="nowhere.pth")
+    with pytest.raises(CompareError, match=rf"^Optimisation and Instant paint like one painting.*: {wanted} them out"):
+        compare(photo(), None, CompareSettings(ways=("optimisation", "instant")))
     with pytest.raises(CompareError, match="it knows photo and monet, not zebra"):
         compare(photo(), None, CompareSettings(ways=("cyclegan",)), domain="zebra", model=model)
     with pytest.raises(CompareError, match=r"Optimisation: it paints.* CycleGAN: it knows"):
@@ -319,6 +324,37 @@ def test_the_command_and_its_replay(creative: Creative, tmp_path: Path) -> None:
     said = creative("replay", "sheet.png")
     assert said.code == 0, said.err
     assert "he same" in said.err
+
+
+def test_no_painting_is_needed_where_no_way_wants_one(creative: Creative, tmp_path: Path) -> None:  # noqa: F811
+    photo().save("lake.png")
+    save_translator(Path("toy.safetensors"))
+    words = ["compare", "lake.png", "--model", "toy.safetensors", "--size", "64", "-o", "sheet.png", "--ways"]
+    said = creative(*words, "cyclegan")
+    assert said.code == 0, said.err
+    said = creative(*words, "cyclegan", "instant")
+    assert said.code == 2
+    assert said.err.strip().splitlines() == [
+        "creative: Instant paints like one painting, and none is given: give a painting or a preset's name, or leave it "
+        "out of the ways."
+    ]
+
+
+def test_the_page_offers_no_painting_and_takes_it_over_from_a_result() -> None:
+    pytest.importorskip("gradio")
+    from apps._form import build_widget, gr
+    from creative.settings import describe
+
+    field = next(field for field in describe(CompareInputs) if field.name == "style")
+    with gr.Blocks():
+        widget = build_widget(field)
+    presets = widget.components[0]
+    assert presets.value == presets.choices[0][1] != ""
+    assert presets.choices[-1] == ("None of them", "")
+    assert widget.read("", None) is None
+    assert widget.read("", "mine.png") == "mine.png"
+    assert widget.write(None)[0] == ""
+    assert widget.write(presets.value)[0] == presets.value
 
 
 def test_a_replay_of_other_pictures_is_not_the_same(tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ from creative.settings import (
 WayName = Literal["optimisation", "instant", "cyclegan", "diffusion"]
 WAYS: tuple[WayName, ...] = ("optimisation", "instant", "cyclegan", "diffusion")
 """In the order in which they are tried, which is that of their papers."""
+OF_ONE_PAINTING: frozenset[WayName] = frozenset({"optimisation", "instant"})
+"""Those that need a painting; the others know kinds of pictures."""
 DOMAINS = ("monet", "photo")
 """What the bundled networks know kinds of pictures by; such a word in the style's place means the kind."""
 
@@ -33,7 +35,7 @@ class CompareInputs(Inputs):
     style: StyleName | None = Field(
         None,
         title="Style",
-        description="A painting's file or a preset's name; none, or monet: only what knows a kind of pictures paints",
+        description="A painting's file or a preset's name; CycleGAN and diffusion need none, and know monet",
         positional=True,
     )
     domain: str | None = Field(

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from creative.options.compare import CompareSettings, WayName
+from creative.options.compare import OF_ONE_PAINTING, CompareSettings, WayName
 from creative.options.diffusion import DiffuseSettings
 from creative.options.fast_style import InstantSettings
 from creative.options.style_transfer import StylizeSettings
@@ -88,6 +88,8 @@ def prepare(material: Material, settings: CompareSettings) -> tuple[list[Way], d
     Raises:
         CompareError: there is none, or one that was asked for by name cannot.
     """
+    if material.style is None:
+        _check_without(settings)
     ready: list[Way] = []
     left_out: dict[str, str] = {}
     for name in settings.ways or tuple(_BEGIN):
@@ -100,6 +102,17 @@ def prepare(material: Material, settings: CompareSettings) -> tuple[list[Way], d
     if not ready:
         raise CompareError(" ".join(f"{title_of(name)}: {why}" for name, why in left_out.items()))
     return ready, left_out
+
+
+def _check_without(settings: CompareSettings) -> None:
+    """Whether the ways that were asked for by name can do without a painting."""
+    needing = [title_of(name) for name in settings.ways if name in OF_ONE_PAINTING]
+    if needing:
+        paint, them = ("paints", "it") if len(needing) == 1 else ("paint", "them")
+        raise CompareError(
+            f"{' and '.join(needing)} {paint} like one painting, and none is given: give a painting or a preset's "
+            f"name, or leave {them} out of the ways."
+        )
 
 
 def sentence(error: BaseException) -> str:
