@@ -25,15 +25,10 @@ def offer_presets(page: gr.Blocks, forms: Sequence[ActionForm], live: Sequence[L
         titles, sheet = _presets()
         return [sheet, *(gr.update(choices=preset_choices(w.field, titles), visible=bool(titles)) for w in widgets)]
 
+    choices = [pictures, *(w.components[0] for w in widgets)]
     events = [page.load, *(form.done.then for form in forms if form.action.output in {"model", "folder"})]
     for event in events:
-        event(
-            offer,
-            None,
-            [pictures, *(w.components[0] for w in widgets)],
-            api_visibility="private",
-            show_progress="hidden",
-        )
+        event(offer, None, choices, api_visibility="private", show_progress="hidden")
 
 
 def offer_trained(page: gr.Blocks, forms: Sequence[ActionForm], live: Sequence[LiveForm] = ()) -> None:

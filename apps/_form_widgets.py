@@ -233,7 +233,8 @@ def _style(field: Description) -> Widget:
     names = preset_names()
     presets = gr.Radio(
         preset_choices(field, {name: spoken(name) for name in names}), value=names[0] if names else None,
-        label=field.title, info="Pick one, or give a painting of your own below", elem_classes="swatches", visible=bool(names),
+        label=field.title, info="Pick one, or give a painting of your own below", elem_classes="swatches",
+        visible=bool(names),
     )  # fmt: skip
     own = gr.Image(
         label=f"{field.title} of your own", type="filepath", sources=["upload", "clipboard"], height=130, buttons=[],
