@@ -1,7 +1,7 @@
 """The bundled feature network: how it is trained, and how good it is.
 
-``hints`` says what it learns from its teachers' maps, ``unnatural`` from which pictures beside photos, and
-``distillation`` trains it; ``classifier`` fits what names pictures. ``evaluation`` measures it:
+``hints`` says what it learns from its teachers' maps (through ``regressors``), ``unnatural`` from which pictures beside
+photos, and ``distillation`` trains it; ``classifier`` fits what names pictures. ``evaluation`` measures it:
 ``recognition``, ``explained`` (maps), ``cost``, ``drawings``, ``probe`` (scenes) and ``styles``; ``report`` tells.
 """
 

@@ -31,6 +31,7 @@ from creative.data.pictures import (
     split_pictures,
 )
 from creative.engines.features.hints import CLASS_TEACHER, HINTS, Hint, hint_layers, stage_of, teach, teacher_names
+from creative.engines.features.regressors import Regressors
 from creative.engines.features.unnatural import PaintedPool, cutmix, normalised, unnatural
 from creative.engines.training import Networks, Task, TrainingError, Update, check_run, train
 from creative.models.features import IMAGENET_MEAN, IMAGENET_STD, Classifier, load_classifier
@@ -103,55 +104,6 @@ def _load_start(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path} holds no network made by creative train features.")
     load_into(VGG(VGGConfig.from_json(config["network"])), checkpoint.tensors)
     return checkpoint
-
-
-class Regressors(nn.Module):
-    """From the student's maps to the teachers', standardised; thrown away after training."""
-
-    def __init__(self, hints: Sequence[Hint], widths: Mapping[str, int], maps: Mapping[str, Tensor]) -> None:
-        super().__init__()
-        self.hints = hints
-        self.convs = nn.ModuleDict({h.name: nn.Conv2d(widths[h.student], maps[h.name].shape[1], 1) for h in hints})
-        for name, map_ in maps.items():
-            self.register_buffer(f"mean_{name}", map_.mean((0, 2, 3), keepdim=True))
-            # A channel that almost never fires would blow up noise.
-            deviation = map_.std((0, 2, 3), keepdim=True)
-            self.register_buffer(f"deviation_{name}", deviation.clamp_min(0.05 * float(deviation.mean()) + 1e-6))
-
-    def forward(self, maps: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Predictions by hint, each of its target's shape."""
-        return {h.name: self.convs[h.name](h.over(maps[h.student], targets[h.name])) for h in self.hints}
-
-    @torch.no_grad()
-    def fit(self, maps: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> None:
-        """The best weights for these maps and targets, in closed form."""
-        for hint in self.hints:
-            x = hint.over(maps[hint.student], targets[hint.name]).movedim(1, -1).flatten(0, 2).double()
-            y = targets[hint.name].movedim(1, -1).flatten(0, 2).double()
-            x = F.pad(x, (0, 1), value=1.0)
-            ridge = 1e-3 * x.square().mean() * len(x) * torch.eye(x.shape[1]).to(x)
-            found = torch.linalg.solve(x.T @ x + ridge, x.T @ y).float()
-            conv = self.convs[hint.name]
-            assert isinstance(conv, nn.Conv2d)
-            assert conv.bias is not None
-            conv.weight.copy_(found[:-1].T[..., None, None])
-            conv.bias.copy_(found[-1])
-
-    def errors(self, predicted: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Mean squared errors by hint; a channel counts by how much it varies, as it does in a Gram matrix."""
-        found = {}
-        for name, target in targets.items():
-            squared = (predicted[name].float() - target.float()).square().mean((0, 2, 3))
-            varies = self.get_buffer(f"deviation_{name}").flatten()
-            found[name] = (squared * varies).sum() / varies.sum()
-        return found
-
-    def standardise(self, maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The teachers' maps with mean 0 and deviation 1 per channel, outliers cut at 6 deviations."""
-        return {
-            name: ((map_ - self.get_buffer(f"mean_{name}")) / self.get_buffer(f"deviation_{name}")).clamp(-6, 6)
-            for name, map_ in maps.items()
-        }
 
 
 class Distillation(Task):
