@@ -124,8 +124,8 @@ def train(folder: Path, steps: int, minutes: float, changes: Sequence[str], devi
     teachers = {name: folder / "weights" / file for name, file in TEACHERS.items()}
     recipe = {
         "steps": steps, "batch_size": BATCH, "learning_rate": 4e-3, "warmup": 500, "workers": 14, "crop": 128,
-        "short_side": 144, "shares": shares, "cutmix": 0.3, "logit_weight": 0.5, "class_weight": 0.05,
-        "ema_decay": 0.9995, "save_every": 500, "evaluate_every": 1000,
+        "short_side": 144, "shares": shares, "cutmix": 0.3, "unnatural": 0.2, "painted": 0.05, "logit_weight": 0.5,
+        "class_weight": 0.05, "ema_decay": 0.9995, "save_every": 500, "evaluate_every": 1000,
     }  # fmt: skip
     settings = FeaturesSettings(**{**recipe, **dict(_setting(change) for change in changes)})
     run = folder / "run"
