@@ -28,16 +28,23 @@ ANY = "any-painting"
 def train_any(
     inputs: TrainInstantStyleInputs, settings: TrainInstantStyleSettings, device: str, out: Path
 ) -> Generator[Step, None, Path]:
-    """Train a network for any painting."""
-    from creative.engines.instant_style import train_instant_style
+    """Train a network for any painting, or only its predictor where the bundled features are others than they were."""
+    from creative.engines.instant_style import refit_predictor, train_instant_style
 
+    start = _found(inputs.start_from)
+    if inputs.old_features is not None:
+        if start is None:
+            raise ValueError("The old features are those of a network to start from, but none was given.")
+        return refit_predictor(
+            start, inputs.old_features, [*inputs.styles, *inputs.photos], settings, out, device=device
+        )
     return train_instant_style(
         inputs.photos,
         inputs.styles,
         settings,
         out,
         judge_weights=inputs.judge_weights,
-        start_from=_found(inputs.start_from),
+        start_from=start,
         device=device,
     )
 

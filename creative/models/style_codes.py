@@ -163,6 +163,10 @@ class Predictor(nn.Module):
         deviation = seen.std(0)
         self.deviation.copy_(deviation.clamp(min=0.05 * float(deviation.mean()) + 1e-6))
 
+    def standardised(self, sketches: Tensor) -> Tensor:
+        """Sketches (B, S) -> what ``body`` is given, (B, S): relative to what is usual, within 4 deviations."""
+        return ((self.seen(sketches) - self.mean) / self.deviation).clamp(-4, 4)
+
     def palette(self, sketches: Tensor) -> Tensor:
         """The beginning of the codes, (B, EXTRA): none of the photo, the painting's mean and root of its covariance."""
         axes = self.get_buffer(f"axes_{PIXELS}")
@@ -181,7 +185,7 @@ class Predictor(nn.Module):
         """Sketches (B, S) -> codes (B, N)."""
         with torch.autocast(sketches.device.type, enabled=False):
             sketches = sketches.float()
-            codes = self.body(((self.seen(sketches) - self.mean) / self.deviation).clamp(-4, 4))
+            codes = self.body(self.standardised(sketches))
             return torch.cat([codes[:, :EXTRA] + self.palette(sketches), codes[:, EXTRA:]], 1)
 
 

@@ -25,6 +25,12 @@ class TrainInstantStyleInputs(Inputs):
     start_from: PainterName | None = Field(
         None, title="Start from", description="A finished network of this kind to go on from"
     )
+    old_features: WeightsFile | None = Field(
+        None,
+        title="Old features",
+        description="The feature network that it was trained with, where the bundled one is another now: then only the "
+        "predictor learns, to see paintings as before",
+    )
     name: str | None = Field(
         None,
         pattern=r"^[\w-][\w.-]{0,79}$",

@@ -101,7 +101,10 @@ def train_instant_style(
         if not shape.hidden:
             raise StyleNetError(f"{start_from} paints in the style of one painting only.")
         if shape.features != features.sha256:
-            raise StyleNetError(f"{start_from} was trained with another feature network than the bundled one.")
+            raise StyleNetError(
+                f"{start_from} was trained with another feature network than the bundled one: give that network too, "
+                "as the old features, and its predictor is fitted to the new ones first."
+            )
     shape = StyleNetConfig(
         shape.widths,
         shape.fine,
