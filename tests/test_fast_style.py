@@ -169,6 +169,15 @@ def test_narrow_and_odd_photos_are_painted_too(painter: Painter, size: tuple[int
     assert made.size == fit(size, 64)
 
 
+def test_a_photo_thinner_than_a_network_s_least_is_painted_in_tiles_too(painter: Painter) -> None:
+    photo, style = picture(200, 6), load_preset("udnie")
+    settings = InstantSettings(size=200)
+    whole, tiled = (run(paint(photo, style, settings.changed(tile=tile), painter=painter)) for tile in (0, 64))
+    assert tiled.info["provenance"].settings["tile"] == 64
+    assert far(tiled, whole) < 1
+    assert far(whole, photo) > 1
+
+
 def test_precision_changes_little(painter: Painter) -> None:
     assert far(painted(painter, precision="bfloat16"), painted(painter)) < 3
 

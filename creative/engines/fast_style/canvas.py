@@ -13,7 +13,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from creative.device import autocast
 from creative.engines.fast_style.painter import Painter
 from creative.images import Tile, tiles
 
@@ -58,8 +57,7 @@ class Canvas:
             yield painted
             return painted
         small, their_masks = sample(picture, WHOLE), sample(masks, WHOLE) if masks is not None else None
-        with torch.no_grad(), autocast(self.painter.device, self.precision):
-            statistics = self.painter.network.measure(small, codes, their_masks)
+        statistics = self.painter.measure(small, codes, their_masks, precision=self.precision)
         painted = picture.clone()
         for tile in cut:
             part = self.painter.paint_tensor(

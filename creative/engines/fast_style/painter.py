@@ -19,7 +19,7 @@ from creative.files import file_sha256, plain_name
 from creative.images import colour_statistics, fit, recoloured, resize, to_tensor
 from creative.losses import Moments
 from creative.models.features import Features, load_features
-from creative.models.style_net import STYLE_LAYERS, StyleNet, load_style_net, style_moments
+from creative.models.style_net import STYLE_LAYERS, Statistics, StyleNet, load_style_net, style_moments
 from creative.options.fast_style import ANY_PAINTING
 from creative.style_presets import Preset
 from creative.trained import find_trained, list_trained
@@ -148,13 +148,16 @@ class Painter:
             (1, 3, H, W) in [0, 1], float32.
         """
         height, width = picture.shape[-2:]
-        short = max(0, LEAST - height), max(0, LEAST - width)
-        if any(short):
-            picture = F.pad(picture, (0, short[1], 0, short[0]), mode="replicate")
-            masks = F.pad(masks, (0, short[1], 0, short[0]), mode="replicate") if masks is not None else None
         with torch.no_grad(), autocast(self.device, precision):
-            painted = self.network(picture, codes, masks, **more)
+            painted = self.network(_continued(picture), codes, _continued(masks) if masks is not None else None, **more)
         return painted[..., :height, :width].float().clamp(0, 1)
+
+    def measure(
+        self, picture: Tensor, codes: Tensor, masks: Tensor | None = None, *, precision: torch.dtype | None = None
+    ) -> Statistics:
+        """The ``statistics`` with which parts of a picture come out as in the whole; see ``paint_tensor``."""
+        with torch.no_grad(), autocast(self.device, precision):
+            return self.network.measure(_continued(picture), codes, _continued(masks) if masks is not None else None)
 
 
 def load_painter(
@@ -187,6 +190,12 @@ def choose_painter(styles: Sequence[object], painter: str | os.PathLike[str] | N
         if isinstance(name, str) and name != ANY_PAINTING and name in list_trained("painter"):
             return name
     return ANY_PAINTING
+
+
+def _continued(field: Tensor) -> Tensor:
+    """A picture or masks (1, C, H, W), with the last rows and columns repeated up to ``LEAST`` a side."""
+    short = [max(0, LEAST - side) for side in field.shape[-2:]]
+    return F.pad(field, (0, short[1], 0, short[0]), mode="replicate") if any(short) else field
 
 
 def code_scale(strength: float) -> float:
