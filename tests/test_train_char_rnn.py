@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
 import os
-import subprocess
-import sys
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from apart import by_two, until_done
 
 from creative.checkpoint import CheckpointError, load_checkpoint, read_metadata, save_checkpoint
 from creative.data.text import pack_text
@@ -216,49 +215,18 @@ def test_all_shapes_train_and_load(tmp_path: Path, text: Path, kind: str) -> Non
 
 # It repeats and goes on
 
-SCRIPT = """
-import json, os, signal, sys
-from pathlib import Path
-import torch
-torch.set_num_threads(1)
-from creative.engines.char_rnn.training import train_char_rnn
-from creative.options.char_rnn import CharRNNSettings
-import torch._dynamo, accelerate
 
-settings = CharRNNSettings(**json.loads(sys.argv[1]))
-text = Path(sys.argv[2])
-
-def train(folder, moment):
-    for step in train_char_rnn([text], settings, Path(folder), device="cpu"):
+def job(settings: CharRNNSettings, text: Path, folder: Path, moment: int | None) -> None:
+    torch.set_num_threads(1)
+    for step in train_char_rnn([text], settings, folder, device="cpu"):
         if step.done == moment:
             os.kill(os.getpid(), signal.SIGKILL)
-
-for folder, moments in json.loads(sys.argv[3]):
-    if "WORLD_SIZE" in os.environ:
-        train(folder, None)
-        continue
-    for moment in [*moments, None]:
-        child = os.fork()
-        if child == 0:
-            train(folder, moment)
-            os._exit(0)
-        status = os.waitpid(child, 0)[1]
-        assert status == 0 if moment is None else os.WTERMSIG(status) == signal.SIGKILL, (folder, moment, status)
-"""
-
-
-def script(tmp_path: Path, settings: CharRNNSettings, text: Path, jobs: list[Any], *launcher: str) -> None:
-    file = tmp_path / "script.py"
-    file.write_text(SCRIPT)
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, *launcher, str(file), settings.model_dump_json(), str(text), json.dumps(jobs)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=250)
-    assert done.returncode == 0, done.stderr
 
 
 def test_killed_and_started_again_ends_in_the_same_bytes(tmp_path: Path, text: Path) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    script(tmp_path, SETTINGS, text, [[str(whole), []], [str(broken), [3, 12, 13, 29]]])
+    trained(whole, text)
+    until_done(job, SETTINGS, text, broken, moments=[3, 12, 13, 29])
     assert (whole / "best.safetensors").read_bytes() == (broken / "best.safetensors").read_bytes()
     ours, theirs = (load_checkpoint(folder / "last.safetensors").tensors for folder in (broken, whole))
     assert any(name.startswith("state.extra") for name in theirs)  # the hidden states
@@ -286,9 +254,7 @@ def test_bfloat16_goes_on_the_same(tmp_path: Path, text: Path) -> None:
 
 def test_two_processes_are_as_one(tmp_path: Path, text: Path) -> None:
     settings = SETTINGS.changed(dropout=0.0)
-    port = str(20000 + (os.getpid() + 77) % 9999)
-    launcher = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", port)
-    script(tmp_path, settings, text, [[str(tmp_path / "two"), []]], *launcher)
+    by_two(job, settings, text, tmp_path / "two")
     trained(tmp_path / "one", text, dropout=0.0)
     trained(tmp_path / "parts", text, dropout=0.0, accumulate=2)
     for name in ("two", "parts"):

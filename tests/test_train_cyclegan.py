@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from apart import by_two, until_done
 from PIL import Image
-from toy_cyclegan import SETTINGS, draw
+from toy_cyclegan import SETTINGS, draw, job
 
 from creative.blocks.gan import GANError
 from creative.checkpoint import load_checkpoint, read_metadata
@@ -70,13 +68,6 @@ def train(
     extra = {key: changed.pop(key) for key in ("start_from", "resume") if key in changed}
     settings = SETTINGS.changed(**changed)
     return run(train_cyclegan(data / a, data / b, settings, folder, device="cpu", **extra), on_step)
-
-
-def script(jobs: list[Any], *launcher: str) -> None:
-    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, *launcher, str(ROOT / "tests" / "toy_cyclegan.py"), json.dumps(jobs)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=200)
-    assert done.returncode == 0, done.stderr
 
 
 def networks(folder: Path, file: str = "best.safetensors") -> dict[str, torch.Tensor]:
@@ -201,7 +192,7 @@ def test_style_is_taken_from_what_shows_the_most_alike() -> None:
 
 def test_killed_and_started_again_ends_in_the_same_bytes(data: Path, whole: Path, tmp_path: Path) -> None:
     moments = ["half:1", "step:5"]  # in the midst of saving and after a step; test_training.py has all the others
-    script([[str(data), str(tmp_path), {}, moments]])
+    until_done(job, str(data), str(tmp_path), {}, moments=moments)
     assert (tmp_path / "best.safetensors").read_bytes() == (whole / "best.safetensors").read_bytes()
     broken, unbroken = (networks(folder, "last.safetensors") for folder in (tmp_path, whole))
     assert all(torch.equal(broken[key], unbroken[key]) for key in unbroken)
@@ -209,16 +200,7 @@ def test_killed_and_started_again_ends_in_the_same_bytes(data: Path, whole: Path
 
 def test_two_processes_are_as_one(data: Path, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"pool_size": 50, "steps": 3, "evaluate_every": 3, "learning_rate": 5e-4}
-    port = str(20000 + os.getpid() % 9999)
-    script(
-        [[str(data), str(tmp_path / "two"), settings, []]],
-        "-m",
-        "torch.distributed.run",
-        "--nproc-per-node",
-        "2",
-        "--master-port",
-        port,
-    )
+    by_two(job, str(data), str(tmp_path / "two"), settings)
     train(data, tmp_path / "one", **settings)
     one, two = (networks(tmp_path / name, "last.safetensors") for name in ("one", "two"))
     for name in one:

@@ -1,13 +1,7 @@
-"""Two kinds of tiny pictures and settings to learn them by; as a script it trains, and dies where it is told to.
-
-python toy_cyclegan.py '[[DATA, FOLDER, {"steps": 6}, ["step:3"]]]'
-"""
+"""Two kinds of tiny pictures and settings to learn them by; work that trains, and dies where it is told to."""
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -71,23 +65,3 @@ def job(data: str, folder: str, settings: dict[str, Any], moment: str | None) ->
     for step in engine:
         if step.done == end and step.metrics:
             die()
-
-
-def main() -> None:
-    import torch._dynamo  # noqa: F401 (once, not in every child)
-
-    for data, folder, settings, moments in json.loads(sys.argv[1]):
-        if "WORLD_SIZE" in os.environ:
-            job(data, folder, settings, None)
-            continue
-        for moment in [*moments, None]:
-            child = os.fork()
-            if child == 0:
-                job(data, folder, settings, moment)
-                os._exit(0)
-            status = os.waitpid(child, 0)[1]
-            assert os.WIFSIGNALED(status) if moment else status == 0, f"{moment} in {folder}: status {status}"
-
-
-if __name__ == "__main__":
-    main()

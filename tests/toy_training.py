@@ -6,10 +6,8 @@ torchrun --nproc-per-node 2 toy_training.py fit FOLDER '{"steps": 40}'
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -200,25 +198,3 @@ def job(name: str, folder: str, settings: dict[str, Any], moment: str | None) ->
     for done in train(task, SETTINGS.changed(**settings), Path(folder), device="cpu"):
         if done.done == end:
             die()
-
-
-def main() -> None:
-    import accelerate  # noqa: F401 (once, not in every child)
-    import torch._dynamo  # noqa: F401 (an optimiser's first step does it)
-
-    for name, folder, settings, moments in json.loads(sys.argv[1]):
-        if "WORLD_SIZE" in os.environ:
-            job(name, folder, settings, None)
-            continue
-        for moment in [*moments, None]:  # in a process each; forked, since importing torch takes seconds
-            child = os.fork()
-            if child == 0:
-                job(name, folder, settings, moment)
-                os._exit(0)
-            status = os.waitpid(child, 0)[1]
-            killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-            assert killed if moment else status == 0, f"{moment} in {folder}: status {status}"
-
-
-if __name__ == "__main__":
-    main()
