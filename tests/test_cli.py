@@ -83,7 +83,9 @@ print(loaded or "light")
         subprocess.run([*CREATIVE, "--help"], cwd=ROOT, capture_output=True, check=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)  # the processor's time: others may be using it too
         seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(seconds) < 0.6, seconds
+        if seconds[-1] < 0.6:
+            return
+    raise AssertionError(f"help took {seconds}")
 
 
 def test_overview_lists_every_verb(creative: Creative) -> None:
@@ -419,7 +421,7 @@ def test_ctrl_c_leaves_a_training_run_to_go_on(tmp_path: Path) -> None:
 
 def test_two_processes_at_once(photo_file: Path, tmp_path: Path) -> None:
     jobs = [_started(tmp_path, "tint", str(photo_file), "red", "--seed", str(seed)) for seed in (1, 2)]
-    outs = {job.communicate(timeout=60)[0].strip() for job in jobs}
+    outs = {job.communicate(timeout=120)[0].strip() for job in jobs}
     assert outs == {"out/photo-tint.png", "out/photo-tint-2.png"}
     assert {read_provenance(tmp_path / out).settings["seed"] for out in outs} == {1, 2}  # type: ignore[union-attr]
 

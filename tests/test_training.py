@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import itertools
 import math
 import multiprocessing
 import os
@@ -428,21 +429,17 @@ def test_no_mode_leaks_and_any_thread_may_go_on(tmp_path: Path, precision: Any) 
     assert (tmp_path / "threads" / "best.safetensors").read_bytes() == plain
 
 
-def test_time_budget(tmp_path: Path) -> None:
-    class Slow(Fit):
-        def step(self, batch: Any, update: Update) -> dict[str, Tensor]:
-            time.sleep(0.01)
-            return super().step(batch, update)
-
-    started = time.monotonic()
+def test_time_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = itertools.count(0, 0.02)  # a step of the clock for each of the training
+    monkeypatch.setattr("creative.engines.training.run.time", types.SimpleNamespace(monotonic=lambda: next(seconds)))
+    budget = SETTINGS.changed(steps=10**6, seconds=1.0)
     steps: list[Step] = []
-    run(train(Slow(), SETTINGS.changed(steps=10**6, seconds=1.0), tmp_path, device="cpu"), steps.append)
-    assert 0.8 < time.monotonic() - started < 10
-    assert 2 < steps[-1].done < 120
+    run(train(Fit(), budget, tmp_path, device="cpu"), steps.append)
+    assert 48 <= steps[-1].done <= 52
     assert steps[-1].total == steps[-1].done
     assert steps[-1].metrics["learning_rate"] < 1e-3  # the schedule came to its end with the time
     again: list[Step] = []
-    run(train(Slow(), SETTINGS.changed(steps=10**6, seconds=1.0), tmp_path, device="cpu"), again.append)
+    run(train(Fit(), budget, tmp_path, device="cpu"), again.append)
     assert again[-1].done == steps[-1].done  # the seconds were counted
 
 
