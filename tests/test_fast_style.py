@@ -21,7 +21,7 @@ from creative.engines.fast_style import Painter, choose_painter, load_painter, p
 from creative.engines.fast_style import canvas as canvases
 from creative.engines.fast_style.canvas import Canvas
 from creative.engines.fast_style.painter import code_scale
-from creative.engines.style_transfer import make_preset
+from creative.engines.style_transfer import make_preset, stylize
 from creative.images import colour_statistics, fit, lightness, open_image, resize, to_tensor
 from creative.options.fast_style import InstantSettings
 from creative.options.style_transfer import PresetSettings, StylizeInputs, StylizeSettings
@@ -167,6 +167,39 @@ def test_a_picture_above_the_limit_is_cut_by_itself(painter: Painter, monkeypatc
 def test_narrow_and_odd_photos_are_painted_too(painter: Painter, size: tuple[int, int]) -> None:
     made = run(paint(picture(*size), load_preset("udnie"), InstantSettings(size=64), painter=painter))
     assert made.size == fit(size, 64)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "I;16"])
+def test_pictures_that_nobody_opened_are_painted_as_if_open_image_had(painter: Painter, mode: str) -> None:
+    def of(seed: int) -> Image.Image:
+        if mode == "I;16":
+            return Image.fromarray(np.asarray(picture(seed=seed).convert("L")).astype(np.uint16) * 257)
+        return picture(seed=seed).convert(mode)
+
+    by_optimisation = StylizeSettings(size=64, scales=1, iterations=(1,))
+    made, opened = (
+        [
+            run(paint(change(of(0)), change(of(7)), InstantSettings(size=64), painter=painter)),
+            run(stylize(change(of(0)), change(of(7)), by_optimisation, device="cpu")),
+        ]
+        for change in (lambda image: image, open_image)
+    )
+    assert [far(one, other) for one, other in zip(made, opened, strict=True)] == [0, 0]
+
+
+def test_a_grey_painting_is_kept_like_any(painter: Painter) -> None:
+    presets = [
+        run(make_preset(style, PresetSettings(name="grey", swatch=0), device="cpu"))
+        for style in (picture(seed=7).convert("L"), picture(seed=7).convert("L").convert("RGB"))
+    ]
+    codes = [painter.code(preset) for preset in presets]
+    assert torch.equal(*codes)
+
+
+def test_a_deep_mask_is_as_soft_as_it_looks(painter: Painter) -> None:
+    ramp = np.tile(np.linspace(0, 255, 120).round(), (88, 1))
+    soft, deep = (Image.fromarray((ramp * scale).astype(kind)) for scale, kind in ((1, np.uint8), (257, np.uint16)))
+    assert far(painted(painter, mask=deep), painted(painter, mask=soft)) == 0
 
 
 def test_a_photo_thinner_than_a_network_s_least_is_painted_in_tiles_too(painter: Painter) -> None:
@@ -317,6 +350,8 @@ REFUSED: dict[str, tuple[Callable[[Painter], object], str]] = {
     "weights for another number": (lambda p: painted(p, style_weights=(1, 2)), "one number for each of the 1"),
     "a mask of another shape": (lambda p: painted(p, mask=Image.new("L", (88, 120), 9)), "another shape"),
     "a black mask": (lambda p: painted(p, mask=Image.new("L", (120, 88))), "black everywhere"),
+    "a path for a mask": (lambda p: painted(p, mask="mask.png"), "The mask must be a picture"),
+    "a path for a style mask": (lambda p: painted(p, style_masks=["mask.png"]), "The style mask 1 must be a picture"),
     "too many style masks": (lambda p: painted(p, style_masks=[None, None]), "one style mask for each of the 1"),
     "a tiny painting": (lambda p: painted(p, picture(4, 200)), "at least"),
 }

@@ -249,12 +249,22 @@ def test_what_cannot_be_painted_is_told_at_the_call(
     wrong(PainterError, "one number for each of the 1 styles", style_weights=(1.0, 2.0))
     with pytest.raises(ValueError, match="A style is missing"):
         style_video(clip, [], out, painter=painter)
+    with pytest.raises(ValueError, match="or a preset"):
+        style_video(clip, "udnie", out, painter=painter)  # type: ignore[arg-type]
     save_video([Image.new("RGB", (64, 8))], tmp_path / "flat.mp4", 5)
     with pytest.raises(StyleError, match="at least"):
         style_video(tmp_path / "flat.mp4", painting, out, VideoStyleSettings(**QUICK))
     with pytest.raises(ValueError, match="in which iterations means nothing"):
         VideoStyleSettings(iterations=9)
     assert not out.parent.exists()
+
+
+def test_a_grey_painting_is_a_style_too(frames: list[Image.Image], painting: Image.Image, painter: Path) -> None:
+    grey, same = (
+        live_painter(style, LiveStyleSettings(size=64), painter=painter, device="cpu")(frames[0])
+        for style in (painting.convert("L"), painting.convert("L").convert("RGB"))
+    )
+    assert grey == same
 
 
 def test_a_large_video_is_made_smaller(painting: Image.Image, painter: Path, tmp_path: Path) -> None:

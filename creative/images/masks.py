@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PIL import Image
 
-from creative.images.opening import ImageError
+from creative.images.opening import ImageError, rgb
 
 
 def fitting_mask(mask: Image.Image, picture: Image.Image, word: str = "mask") -> Image.Image:
@@ -16,7 +16,7 @@ def fitting_mask(mask: Image.Image, picture: Image.Image, word: str = "mask") ->
     Raises:
         ImageError: it has another shape, or is black everywhere.
     """
-    grey = mask if mask.mode == "L" else mask.convert("L")
+    grey = mask if mask.mode == "L" else rgb(mask).convert("L")  # rgb: deep greys would be cut off, not scaled
     if grey is not mask:
         grey.info = dict(mask.info)
     if not 0.95 < (picture.width / picture.height) / (grey.width / grey.height) < 1.05:

@@ -77,6 +77,11 @@ def open_image(source: Source, *, max_pixels: int = MAX_PIXELS, max_bytes: int =
     return image
 
 
+def in_rgb(picture: Image.Image) -> Image.Image:
+    """A picture of mode RGB itself; any other (grey, deep, transparent) as ``open_image`` would have opened it."""
+    return picture if picture.mode == "RGB" else open_image(picture)
+
+
 def open_mask(source: Source, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES) -> Image.Image:
     """Open a mask: a picture's luminance (mode L), whatever its transparency; see ``open_image``."""
     colour = open_image(source, max_pixels=max_pixels, max_bytes=max_bytes)

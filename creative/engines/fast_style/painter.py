@@ -16,7 +16,7 @@ from torch import Tensor
 
 from creative.device import autocast, choose_device
 from creative.files import file_sha256, plain_name
-from creative.images import colour_statistics, fit, recoloured, resize, to_tensor
+from creative.images import colour_statistics, fit, in_rgb, recoloured, resize, to_tensor
 from creative.losses import Moments
 from creative.models.features import Features, load_features
 from creative.models.style_net import STYLE_LAYERS, Statistics, StyleNet, load_style_net, style_moments
@@ -94,7 +94,7 @@ class Painter:
         else:
             least = self.features.min_size * max(style.size) / min(style.size)
             side = round(min(max(longest, least), max(style.size)))
-            picture = to_tensor(resize(style, fit(style.size, side)), self.device)
+            picture = to_tensor(resize(in_rgb(style), fit(style.size, side)), self.device)
             if like is not None:
                 picture = recoloured(picture, *colour_statistics(like))
             with torch.no_grad():

@@ -17,13 +17,20 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from creative.device import fast_dtype
 from creative.engines.fast_style.canvas import Canvas
-from creative.engines.fast_style.painter import Painter, PainterError, choose_painter, load_painter
+from creative.engines.fast_style.painter import Painter, PainterError
+from creative.engines.fast_style.request import (
+    Style,
+    checked_styles,
+    precision_of,
+    ready_painter,
+    style_shares,
+)
 from creative.images import (
     colour_statistics,
     fit,
     fitting_mask,
+    in_rgb,
     recoloured,
     resize,
     source_of,
@@ -31,12 +38,11 @@ from creative.images import (
     to_tensor,
     with_lightness,
 )
-from creative.options.fast_style import ANY_PAINTING, InstantSettings
+from creative.options.fast_style import InstantSettings
 from creative.progress import Step
 from creative.provenance import Provenance, describe_run
 from creative.style_presets import Preset
 
-Style = Image.Image | Preset
 LEAST = 1e-4
 """Share of a pixel below which no style covers it."""
 
@@ -73,20 +79,15 @@ def paint(
     Example:
         >>> painting = run(paint(photo, load_preset("starry-night"), InstantSettings(size=1920)))
     """
-    styles = tuple(style) if isinstance(style, list | tuple) else (style,)
-    _check_types(photo, styles, settings, mask)
-    weights = _style_weights(settings, len(styles))
-    masks = _checked_style_masks(tuple(style_masks or ()), len(styles), photo)
-    whole = fitting_mask(mask, photo, "mask") if mask is not None else None
-    given = painter is not None
-    ready = painter if isinstance(painter, Painter) else load_painter(choose_painter(styles, painter), device=device)
-    if ready.of_one_painting and len(styles) > 1:
-        raise PainterError(
-            f"{ready.name} paints in the style of one painting only; to mix several, leave it to {ANY_PAINTING}."
-        )
-    for one in styles:
-        ready.check(one)
-    return _paint(Job(photo, styles, weights, settings, whole, masks, ready, given))
+    photo = _checked_picture(photo, "photo", "open_image")
+    styles = checked_styles(style)
+    if not isinstance(settings, InstantSettings):
+        raise PainterError(f"The settings must be InstantSettings, but are a {type(settings).__name__}.")
+    weights = style_shares(settings, len(styles))
+    masks = _checked_style_masks(style_masks, len(styles), photo)
+    whole = _checked_mask(mask, photo, "mask") if mask is not None else None
+    ready = ready_painter(styles, painter, device)
+    return _paint(Job(photo, styles, weights, settings, whole, masks, ready, painter is not None))
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ class Job:
     @property
     def canvas(self) -> Canvas:
         """As the settings want it."""
-        return Canvas(self.painter, self.settings.tile, _precision(self.settings, self.painter.device))
+        return Canvas(self.painter, self.settings.tile, precision_of(self.settings, self.painter.device))
 
 
 def _paint(job: Job) -> Generator[Step, None, Image.Image]:
@@ -212,13 +213,6 @@ def _notice(job: Job, tiles: int) -> str | None:
     return " ".join(told) or None
 
 
-def _precision(settings: InstantSettings, device: torch.device) -> torch.dtype | None:
-    if settings.precision == "auto":  # a pixel changes by .15 of 255 on average, by 2.5 at most, and a third less time
-        fast = fast_dtype(device)
-        return fast if fast is torch.bfloat16 else None
-    return torch.bfloat16 if settings.precision == "bfloat16" else None
-
-
 def _name(precision: torch.dtype | None) -> str:
     return "float32" if precision is None else str(precision).removeprefix("torch.")
 
@@ -226,34 +220,26 @@ def _name(precision: torch.dtype | None) -> str:
 # --- what is checked before any work ---
 
 
-def _check_types(photo: object, styles: Sequence[object], settings: object, mask: object) -> None:
+def _checked_picture(picture: object, word: str, opened_by: str) -> Image.Image:
     """For callers from Python: paths, arrays and dictionaries are told what to become."""
-    if not isinstance(photo, Image.Image):
-        raise PainterError(f"The photo must be a picture (open_image opens one), but is a {type(photo).__name__}.")
-    if not styles:
-        raise PainterError("A style is missing: give a painting or a preset.")
-    for style in styles:
-        if not isinstance(style, Image.Image | Preset):
-            kind = type(style).__name__
-            raise PainterError(f"A style must be a picture (open_image) or a preset (load_preset), but is a {kind}.")
-    if not isinstance(settings, InstantSettings):
-        raise PainterError(f"The settings must be InstantSettings, but are a {type(settings).__name__}.")
-    if mask is not None and not isinstance(mask, Image.Image):
-        raise PainterError(f"The mask must be a picture (open_mask opens one) or None, but is a {type(mask).__name__}.")
+    if not isinstance(picture, Image.Image):
+        kind = type(picture).__name__
+        raise PainterError(f"The {word} must be a picture ({opened_by} opens one), but is a {kind}.")
+    return in_rgb(picture) if word == "photo" else picture
 
 
-def _style_weights(settings: InstantSettings, styles: int) -> tuple[float, ...]:
-    given = settings.style_weights or (1.0,) * styles
+def _checked_mask(mask: object, photo: Image.Image, word: str) -> Image.Image:
+    return fitting_mask(_checked_picture(mask, word, "open_mask"), photo, word)
+
+
+def _checked_style_masks(masks: object, styles: int, photo: Image.Image) -> tuple[Image.Image | None, ...]:
+    """One mask for each style, None for everywhere."""
+    if not masks:
+        return (None,) * styles
+    given = tuple(masks) if isinstance(masks, list | tuple) else (masks,)
     if len(given) != styles:
-        raise PainterError(f"style_weights must be one number for each of the {styles} styles, but are {len(given)}.")
-    return tuple(weight / sum(given) for weight in given)
-
-
-def _checked_style_masks(
-    masks: Sequence[Image.Image | None], styles: int, photo: Image.Image
-) -> tuple[Image.Image | None, ...]:
-    if masks and len(masks) != styles:
-        raise PainterError(f"There must be one style mask for each of the {styles} styles, but there are {len(masks)}.")
-    words = (f"style mask {number}" for number in range(1, styles + 1))
-    checked = [fitting_mask(m, photo, word) if m is not None else None for m, word in zip(masks, words, strict=False)]
-    return tuple(checked) or (None,) * styles
+        raise PainterError(f"There must be one style mask for each of the {styles} styles, but there are {len(given)}.")
+    return tuple(
+        _checked_mask(mask, photo, f"style mask {number}") if mask is not None else None
+        for number, mask in enumerate(given, 1)
+    )

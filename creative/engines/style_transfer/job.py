@@ -24,7 +24,7 @@ from creative.engines.style_transfer.maps import FRAME, Maps
 from creative.engines.style_transfer.optimizers import PAIRS
 from creative.engines.style_transfer.plan import Scale, fitting_tile, plan_scales
 from creative.engines.style_transfer.regions import Regions
-from creative.images import fit
+from creative.images import fit, in_rgb
 from creative.losses import PIXELS
 from creative.models.features import check_layers, load_features
 from creative.options.style_transfer import StylizeSettings, layer_weights
@@ -111,6 +111,8 @@ def checked_job(
     check_types(content, styles, settings, (mask, start, content_map, style_map))
     if not styles:
         raise StyleError("A style is missing: give a painting or a preset.")
+    content, start = (in_rgb(picture) if picture is not None else None for picture in (content, start))
+    styles = tuple(in_rgb(style) if isinstance(style, Image.Image) else style for style in styles)
     if settings.init == "instant" and start is None:
         raise StyleError("To start from what a painter makes, give that picture as start.")
     chosen = choose_device(device or "auto")

@@ -14,7 +14,7 @@ from creative.engines.style_transfer.checks import StyleError
 from creative.engines.style_transfer.job import STYLE_LAYERS
 from creative.engines.style_transfer.maps import Maps, framed
 from creative.engines.style_transfer.painting import stylize
-from creative.images import fit, resize, to_tensor
+from creative.images import fit, in_rgb, resize, to_tensor
 from creative.losses import PIXELS
 from creative.models.features import load_features
 from creative.options.style_transfer import PresetSettings, StylizeSettings, layer_weights
@@ -39,7 +39,7 @@ def make_preset(
     if min(picture.size) < features.min_size:
         width, height = picture.size
         raise StyleError(f"The picture has {width} × {height} pixels, too few to see a style in.")
-    return _make(picture, settings, Maps(features, layers, None), chosen)
+    return _make(in_rgb(picture), settings, Maps(features, layers, None), chosen)
 
 
 def _make(

@@ -18,7 +18,8 @@ from PIL import Image
 
 from creative.device import choose_device
 from creative.engines.fast_style import Painter
-from creative.engines.video_style.ways import Carried, Instant, Optimising, Style, Way, style_shares
+from creative.engines.fast_style.request import Style, checked_styles, style_shares
+from creative.engines.video_style.ways import Carried, Instant, Optimising, Way
 from creative.files import file_sha256, plain_name
 from creative.images import fit, resize, source_of
 from creative.motion import follow, warp_error
@@ -66,9 +67,7 @@ def style_video(
         >>> run(style_video("street.mp4", load_preset("starry-night"), "painted.mp4"))
     """
     clip = video if isinstance(video, Clip) else open_video(video)
-    styles = tuple(style) if isinstance(style, list | tuple) else (style,)
-    if not styles:
-        raise ValueError("A style is missing: give a painting or a preset.")
+    styles = checked_styles(style)
     style_shares(settings, len(styles))
     for name, given, needed in (("a painter", painter, "instant"), ("a network's weights", weights, "optimise")):
         if given is not None and settings.engine != needed:

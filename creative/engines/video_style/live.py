@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 
 from creative.engines.fast_style import Painter
-from creative.engines.video_style.ways import Carried, Instant, Style, style_shares
+from creative.engines.fast_style.request import Style, checked_styles, style_shares
+from creative.engines.video_style.ways import Carried, Instant
 from creative.images import fit, resize
 from creative.motion import follow
 from creative.options.video_style import LiveStyleSettings
@@ -37,9 +38,7 @@ def live_painter(
     Raises:
         ValueError: at the call: no such painter, or it cannot paint in these styles.
     """
-    styles = tuple(style) if isinstance(style, list | tuple) else (style,)
-    if not styles:
-        raise ValueError("A style is missing: give a painting or a preset.")
+    styles = checked_styles(style)
     style_shares(settings, len(styles))
     return _Live(Instant(styles, settings, painter=painter, device=device), settings)
 

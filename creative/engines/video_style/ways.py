@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from creative.device import fast_dtype
-from creative.engines.fast_style import Painter, PainterError, choose_painter, load_painter
+from creative.engines.fast_style import Painter
 from creative.engines.fast_style.canvas import Canvas
+from creative.engines.fast_style.request import Style, precision_of, ready_painter, style_shares
 from creative.engines.style_transfer import stylize
 from creative.images import colour_statistics, recoloured, to_image, to_tensor, with_lightness
 from creative.models.features import load_features
@@ -24,7 +24,6 @@ from creative.options.video_style import LiveStyleSettings, VideoStyleSettings
 from creative.progress import Step
 from creative.style_presets import Preset
 
-Style = Image.Image | Preset
 KEPT = 10.0
 """How much a pixel that was there before counts against the style, to optimise, at a steadiness of one half."""
 OWN = 0.5
@@ -92,15 +91,8 @@ class Instant:
         device: str | torch.device | None = None,
     ) -> None:
         self.styles, self.settings = tuple(styles), settings
-        ready = (
-            painter if isinstance(painter, Painter) else load_painter(choose_painter(styles, painter), device=device)
-        )
-        if ready.of_one_painting and len(self.styles) > 1:
-            raise PainterError(f"{ready.name} paints in the style of one painting only, so there is nothing to mix.")
-        for style in self.styles:
-            ready.check(style)
-        self.painter = ready
-        self.canvas = Canvas(ready, settings.tile, _precision(settings, ready.device))
+        self.painter = ready_painter(self.styles, painter, device)
+        self.canvas = Canvas(self.painter, settings.tile, precision_of(settings, self.painter.device))
         self._code: Tensor | None = None
 
     @property
@@ -220,22 +212,3 @@ class Optimising:
     def _coloured_like(frame: Image.Image, carried: Carried) -> np.ndarray:
         painted = torch.from_numpy(carried.levels / 255).permute(2, 0, 1)[None].float()
         return np.asarray(to_image(recoloured(to_tensor(frame), *colour_statistics(painted))), np.float32)
-
-
-def style_shares(settings: StrokeSettings, styles: int) -> list[float]:
-    """What each of the styles counts for; they sum to 1.
-
-    Raises:
-        PainterError: there are more weights than styles, or fewer.
-    """
-    given = settings.style_weights or (1.0,) * styles
-    if len(given) != styles:
-        raise PainterError(f"style_weights must be one number for each of the {styles} styles, but are {len(given)}.")
-    return [weight / sum(given) for weight in given]
-
-
-def _precision(settings: StrokeSettings, device: torch.device) -> torch.dtype | None:
-    if settings.precision == "auto":
-        fast = fast_dtype(device)
-        return fast if fast is torch.bfloat16 else None
-    return torch.bfloat16 if settings.precision == "bfloat16" else None
