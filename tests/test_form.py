@@ -367,17 +367,20 @@ def test_two_jobs_take_turns_from_any_thread(tmp_path: Path, photo: Path) -> Non
     first = watched(slow.action(), tmp_path / "out", tmp_path, photo, "first")
     next(first), next(first)
     seen: list[str] = []
-    second = threading.Thread(
-        target=lambda: seen.extend(
-            view["status"] for view in watched(quick.action(), tmp_path / "out", tmp_path, photo, "second")
-        )
-    )
+    waits = threading.Event()
+
+    def watch_second() -> None:
+        for view in watched(quick.action(), tmp_path / "out", tmp_path, photo, "second"):
+            seen.append(view["status"])
+            if "Another job is running" in view["status"]:
+                waits.set()
+
+    second = threading.Thread(target=watch_second)
     second.start()
-    time.sleep(0.5)
+    assert waits.wait(60)
     assert quick.done == 0
     first.close()
-    second.join(10)
-    assert any("Another job is running" in status for status in seen)
+    second.join(60)
     assert "Done" in seen[-1]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
@@ -83,20 +82,21 @@ def test_a_frame_is_left_out_while_a_job_runs_or_others_come_first(monkeypatch: 
     with MACHINE.place(), pytest.raises(Busy):
         streams.frame("ann", LIVE, NoInputs(), Tint(), frame())
     monkeypatch.setattr(_live, "PATIENCE", 0.01)
-    going = threading.Event()
+    going, seen_busy = threading.Event(), threading.Event()
 
     def slow(inputs: NoInputs, settings: Tint, device: str) -> Callable[[Image.Image], Image.Image]:
         going.set()
-        time.sleep(0.5)
+        seen_busy.wait(60)
         return lambda image: image
 
     first = threading.Thread(
         target=lambda: streams.frame("bob", Live(NoInputs, Tint, slow), NoInputs(), Tint(), frame())
     )
     first.start()
-    assert going.wait(5)
+    assert going.wait(60)
     with pytest.raises(Busy):
         streams.frame("ann", LIVE, NoInputs(), Tint(), frame())
+    seen_busy.set()
     first.join()
     assert seen(streams.frame("ann", LIVE, NoInputs(), Tint(), frame())).size == (64, 48)
 
