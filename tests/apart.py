@@ -1,13 +1,17 @@
-"""Work in processes of its own, which are killed or share it; all are forked from one that has loaded torch already."""
+"""Processes that are killed, share their work or are listened to, all forked from one that has loaded torch already."""
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 ENGINES = ("training", "char_rnn", "cyclegan", "instant_style")
@@ -35,6 +39,42 @@ def _ranked(rank: int, port: int, work: Callable[..., None], given: tuple[Any, .
     named = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     os.environ.update({name: str(value) for name, value in named.items()})
     work(*given, None)
+
+
+class Command:
+    """``main(words)`` in a folder, as a command: it can be listened to while it works, and gets signals.
+
+    Attributes:
+        out, err: what it says, to be read as it comes.
+    """
+
+    def __init__(self, main: Callable[[Sequence[str]], int], words: Sequence[str], folder: Path) -> None:
+        ours, theirs = zip(*(multiprocessing.Pipe(duplex=False) for _ in range(2)), strict=True)
+        self._process = _begun(_speak, main, list(words), folder, *theirs)
+        for end in theirs:
+            end.close()
+        self.out, self.err = (os.fdopen(os.dup(end.fileno()), encoding="utf-8", newline="") for end in ours)
+
+    def signal(self, number: int) -> None:
+        assert self._process.pid is not None
+        os.kill(self._process.pid, number)
+
+    def end(self) -> tuple[int | None, str, str]:
+        """Its exit status, and the rest of what it says."""
+        out, err = self.out.read(), self.err.read()
+        self.out.close(), self.err.close()
+        return _end(self._process), out, err
+
+
+def _speak(main: Callable[..., int], words: list[str], folder: Path, out: Connection, err: Connection) -> None:
+    os.chdir(folder)
+    for number, end in enumerate((out, err), 1):
+        os.dup2(end.fileno(), number)
+        end.close()
+    sys.stdout, sys.stderr = (
+        io.TextIOWrapper(os.fdopen(number, "wb", 0), encoding="utf-8", write_through=True) for number in (1, 2)
+    )
+    sys.exit(main(words))
 
 
 def _begun(work: Callable[..., None], *given: Any) -> BaseProcess:

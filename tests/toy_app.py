@@ -207,10 +207,15 @@ APP = App(
 )
 
 
-if __name__ == "__main__":
+def main(words: list[str] | None = None) -> int:
+    """``creative``, with the toy's verbs."""
     from apps import _verbs
-    from apps._cli import main
+    from apps._cli import main as command_line
 
     found = _verbs.apps()
     _verbs.apps = lambda: [*found, APP]
+    return command_line(words)
+
+
+if __name__ == "__main__":
     sys.exit(main())
