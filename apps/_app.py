@@ -62,7 +62,8 @@ class Onward:
     Attributes:
         verb: of that action.
         title: what the button says.
-        values: some of its inputs and settings, from those of the job.
+        values: some of its inputs and settings, from those of the job. What was saved beside the result is given with
+            them; where that makes none at all, there is no button.
     """
 
     verb: str
@@ -179,6 +180,8 @@ class Saved:
     """What the engine returned, or the last preview."""
     shown: str = ""
     """What the action's ``show`` made of it."""
+    beside: Mapping[str, Path] = field(default_factory=dict)
+    """Files that were saved beside it, by the names of the inputs that they can be given as."""
 
 
 def picture_of(result: Any) -> Any:
@@ -299,6 +302,7 @@ def _performing(job: _Job, engine: Generator[Step, None, Any], seconds_before: f
     finally:
         engine.close()
     path, shown = job.save(result if not facts or job.action.output in {"image", "text"} else None, facts)
+    from apps._results import save_beside
     from creative.device import peak_memory_mb
 
     return Saved(
@@ -311,6 +315,7 @@ def _performing(job: _Job, engine: Generator[Step, None, Any], seconds_before: f
         complete=not facts,
         result=result,
         shown=shown,
+        beside=save_beside(path.parent, picture_of(result)) if not facts else {},
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +26,21 @@ def doodles_to_try(folder: Path) -> dict[str, dict[str, Any]]:
         title: {"map": _keep(folder / f"{title.lower()}.png", draw), "style": style, "style_map": style_map}
         for title, draw in scribbles.items()
     }
+
+
+def show_guess(result: Any) -> str:
+    """``Action.show`` of a painting by maps: the painting's regions where they were guessed; else nothing."""
+    guess = result.info.get("beside", {}).get("style_map")
+    if guess is None:
+        return ""
+    file = io.BytesIO()
+    guess.save(file, "PNG")
+    data = f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+    told = "Where they are not right, change them and give them as the style map."
+    return (
+        f'<h2>The painting\'s regions as guessed</h2><p class="soft">{told}</p>'
+        f'<img class="picture" style="max-width:min(100%,420px)" src="{data}" alt="The guessed style map">'
+    )
 
 
 def _keep(path: Path, draw: Callable[[], Any]) -> Path:

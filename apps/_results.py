@@ -359,6 +359,28 @@ def save(place: Place, result: Any, made: Provenance, *, stopped: bool = False) 
         return path
 
 
+def save_beside(folder: Path, result: Any) -> dict[str, Path]:
+    """Save the pictures that a result picture has in its ``info`` as ``beside``, such as a map that was guessed.
+
+    Each is named after its content, as what is painted on a page is: one that was changed by hand is never overwritten.
+
+    Returns:
+        The files, by the names of the inputs that they can be given as.
+
+    Raises:
+        ImageError: the disk is full, the folder is gone...
+    """
+    from creative.images import encoded, save_image
+
+    found: dict[str, Path] = {}
+    for name, picture in (getattr(result, "info", None) or {}).get("beside", {}).items():
+        digits = hashlib.sha256(encoded(picture, "PNG")).hexdigest()[:8]
+        found[name] = path = folder / f"{name}-{digits}.png"
+        if not path.exists():
+            save_image(picture, path)
+    return found
+
+
 @contextlib.contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
     """One process at a time chooses a name in a folder; where the system cannot lock a folder, chance has to do."""

@@ -245,6 +245,8 @@ def _one(
         _end(saved, screen.stream)
         if screen.stream is not None:
             screen.say(f"Saved in {saved.path}.")
+        for name, path in saved.beside.items():
+            screen.say(f"{path} is the {name.replace('_', ' ')} as guessed; change it and give it with {_flag(name)}.")
         screen.say(_took(saved))
     more = action.report(saved.result) if action.report is not None and saved.complete else {}
     return {**facts(saved), **more}
@@ -258,6 +260,10 @@ def _end(saved: Saved, stream: Stream | None) -> None:
         print(saved.path, flush=True)
 
 
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
 def facts(saved: Saved) -> dict[str, Any]:
     """What ``--json`` tells of a job."""
     return {
@@ -269,6 +275,7 @@ def facts(saved: Saved) -> dict[str, Any]:
         "seconds": round(saved.seconds, 3),
         "peak_memory_mb": round(saved.peak_memory_mb, 1),
         "messages": list(saved.messages),
+        **({"beside": {name: str(path) for name, path in saved.beside.items()}} if saved.beside else {}),
     }
 
 

@@ -104,8 +104,9 @@ def result_view(action: Action, saved: Saved, inputs: Inputs, settings: Settings
         state += " filed" if made_file.is_file() else ""
         messages = messages[-4:]
     if action.onward is not None and (action.output != "folder" or view["download"]):
-        view["onward"] = action.onward.values(inputs, settings)
-        state += " onward"
+        beside = {name: Path(served(path, folder)) for name, path in saved.beside.items()}
+        view["onward"] = {**action.onward.values(inputs, settings), **beside}
+        state += " onward" if view["onward"] else ""
     view["status"] = line(state, parts, messages=messages)
     return view
 

@@ -6,8 +6,8 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from apps._app import Action, App, Live, Onward
-from apps._doodles import doodles_to_try
+from apps._app import Action, App, Live, Onward, Values
+from apps._doodles import doodles_to_try, show_guess
 from apps._painting import paint, styles_of
 from apps._painting_training import (
     evaluate_any,
@@ -43,6 +43,8 @@ from creative.progress import Step
 if TYPE_CHECKING:
     from creative.style_presets import Preset
 
+CORRECT = "Correct the guessed regions"
+
 
 def _make_texture(inputs: TextureInputs, settings: TextureSettings, device: str) -> Generator[Step, None, Any]:
     from creative.engines.style_transfer import stylize
@@ -64,6 +66,11 @@ def _paint_doodle(inputs: DoodleInputs, settings: DoodleSettings, device: str) -
         weights=inputs.network_weights,
         device=device,
     )
+
+
+def _nothing_more(inputs: Any, settings: Any) -> Values:
+    """To correct a map that was guessed takes that map alone."""
+    return {}
 
 
 def _keep_style(inputs: PresetInputs, settings: PresetSettings, device: str, out: Path) -> Generator[Step, None, Path]:
@@ -104,6 +111,8 @@ APP = App(
             batch="photo",
             examples=photos_to_try,
             videos="style-video",
+            show=show_guess,
+            onward=Onward("style", CORRECT, _nothing_more),
         ),
         Action(
             verb="style-video",
@@ -131,6 +140,8 @@ APP = App(
             settings=DoodleSettings,
             start=_paint_doodle,
             examples=doodles_to_try,
+            show=show_guess,
+            onward=Onward("doodle", CORRECT, _nothing_more),
         ),
         Action(
             verb="preset",

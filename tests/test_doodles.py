@@ -82,6 +82,55 @@ def test_without_a_style_map_the_regions_are_guessed_and_it_is_told() -> None:
     assert "guessed" in (steps[0].message or "")
 
 
+def test_the_guess_is_a_style_map_of_the_same_regions() -> None:
+    wanted, picture = flat(BLUE, RED), painting()
+    made = run(stylize(None, picture, quick(iterations=(1,)), content_map=wanted))
+    guess = made.info["beside"]["style_map"]
+    assert guess.size == picture.size
+    assert {colour for _, colour in guess.getcolors()} == {BLUE, RED}
+    read, guessed = match_maps(wanted, guess), guess_map(wanted, picture)
+    rows, columns = (np.arange(side) * 4 // 3 for side in picture.size[::-1])  # of 144 pixels 192 were looked at
+    assert (read.source == guessed.source[np.ix_(rows, columns)]).mean() > 0.97
+    assert guess_map(wanted, painting((3000, 2000))).guess((3000, 2000)).size == (1024, 683)  # type: ignore[union-attr]
+    said = run(stylize(None, picture, quick(iterations=(1,)), content_map=wanted, style_map=guess))
+    assert "beside" not in said.info
+    alone = run(stylize(None, picture, quick(iterations=(1,)), content_map=flat(RED)))
+    assert "beside" not in alone.info, "of one region there is nothing to guess"
+
+
+def test_a_guess_is_saved_shown_and_led_to(tmp_path: Path) -> None:
+    """By its content: what somebody changed is left as it is."""
+    from apps._app import perform
+    from apps._brush import PALETTE, is_painting
+    from apps._views import result_view
+    from apps.style_transfer import APP
+
+    action = next(action for action in APP.actions if action.verb == "doodle")
+    save_image(flat(BLUE, RED), tmp_path / "map.png")
+    save_image(painting(), tmp_path / "painting.png")
+    inputs = action.inputs(map=tmp_path / "map.png", style=tmp_path / "painting.png")
+    settings = action.settings(size=64, iterations=(1,), scales=1)
+    saved = run(perform(action, inputs, settings, out=tmp_path / "out"))
+    path = saved.beside["style_map"]
+    assert path.parent == saved.path.parent
+    assert open_image(path).tobytes() == saved.result.info["beside"]["style_map"].tobytes()
+    assert "data:image/png" in saved.shown
+    view = result_view(action, saved, inputs, settings, tmp_path / "site")
+    led = view["onward"]["style_map"]
+    assert is_painting(led, PALETTE), "it can be changed on the canvas"
+    assert "onward" in view["status"]
+    path.write_bytes(b"changed")
+    again = run(perform(action, inputs, settings, out=tmp_path / "out"))
+    assert again.beside["style_map"] == path
+    assert path.read_bytes() == b"changed"
+    told = inputs.changed(style_map=led)
+    saved = run(perform(action, told, settings, out=tmp_path / "told.png"))
+    view = result_view(action, saved, told, settings, tmp_path / "site")
+    assert (saved.beside, saved.shown, view["onward"]) == ({}, "", {})
+    assert "onward" not in view["status"]
+    assert "showing" not in view["status"]
+
+
 def test_what_of_the_painting_is_not_used_is_told() -> None:
     engine = stylize(None, painting(), quick(), content_map=flat(RED), style_map=flat(RED, BLUE))
     assert "blue (#2d5ac3)" in (next(engine).message or "")

@@ -36,6 +36,10 @@ def finished(job: Job, picture: Tensor, counts: tuple[int, ...]) -> Image.Image:
                 picture = torch.lerp(content, picture, sized(job.mask, job.size, job.device))
         image = to_image(picture)
     image.info["provenance"] = _provenance(job, counts)
+    painting = job.styles[0]
+    if job.regions is not None and isinstance(painting, Image.Image):
+        guess = job.regions.guess(painting.size)
+        image.info |= {"beside": {"style_map": guess}} if guess is not None else {}
     return image
 
 

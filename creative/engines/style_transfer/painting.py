@@ -79,7 +79,8 @@ def stylize(
         device: "auto", "cpu", "cuda" or "mps".
 
     Returns:
-        The engine; its result is the painting, ``settings.size`` pixels long, with its provenance in ``info``.
+        The engine; its result is the painting, ``settings.size`` pixels long, with its provenance in ``info``. Where
+        the painting's regions were guessed, ``info["beside"]["style_map"]`` is the map that was taken.
 
     Raises:
         StyleError: pictures, masks, maps and settings do not go together.

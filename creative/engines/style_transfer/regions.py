@@ -15,7 +15,7 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 
 from creative.engines.style_transfer.proposing import Colour, Indices, propose_map
-from creative.images import ImageError
+from creative.images import ImageError, fit
 
 MOST = 12
 """Regions in a map."""
@@ -25,6 +25,8 @@ FLAT = 24
 """Levels that neighbouring pixels of one region may differ by, after JPEG."""
 LEAST = 5e-4
 """Share of a map that a region has at least; what is smaller is taken for a blot."""
+GUESSED = 1024
+"""Longest side of a guessed map as a picture, pixels."""
 NOWHERE = 255
 """Index of a pixel that is in no region."""
 NAMES: dict[str, Colour] = {
@@ -45,12 +47,21 @@ class Regions:
         source: (H, W), the same of the painting's map; ``NOWHERE`` where it goes nowhere.
         count: of regions.
         notice: what a person should be told, or None.
+        colours: of the regions, where the painting's are guessed; else none.
     """
 
     target: Indices
     source: Indices
     count: int
     notice: str | None = None
+    colours: tuple[Colour, ...] = ()
+
+    def guess(self, size: tuple[int, int]) -> Image.Image | None:
+        """The map of a painting of (width, height) as it was guessed, no larger than is easily changed; else None."""
+        if not self.colours:
+            return None
+        shown = size if max(size) <= GUESSED else fit(size, GUESSED)
+        return Image.fromarray(np.array(self.colours, np.uint8)[self.source]).resize(shown, Image.Resampling.NEAREST)
 
     def targets(self, size: tuple[int, int], device: torch.device) -> Tensor:
         """How much of each pixel of a result of (width, height) is in each region: (K, 1, H, W), summing to 1."""
@@ -96,8 +107,10 @@ def guess_map(content_map: Image.Image, painting: Image.Image) -> Regions:
     colours, target = read_map(content_map, "map")
     rows = np.linspace(0, 1, target.shape[0])[:, None] + np.zeros(target.shape)
     heights = [float(rows[target == number].mean()) for number in range(len(colours))]
+    if len(colours) == 1:
+        return Regions(target, propose_map(painting, colours, heights), 1)
     told = "The painting's regions are guessed from its colours; a style map says them better."
-    return Regions(target, propose_map(painting, colours, heights), len(colours), told if len(colours) > 1 else None)
+    return Regions(target, propose_map(painting, colours, heights), len(colours), told, tuple(colours))
 
 
 def read_map(image: Image.Image, word: str) -> tuple[list[Colour], Indices]:
