@@ -9,14 +9,17 @@ import resource
 import subprocess
 import sys
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from apart import Command
 from PIL import Image
 from test_cli import Creative, Said, creative  # noqa: F401
 
+from apps._cli import main
 from creative.images import open_image
 from creative.weights import bundled_folder
 
@@ -135,14 +138,15 @@ def test_a_full_disk(here: Creative, monkeypatch: pytest.MonkeyPatch, number: in
     assert ".tmp" not in said.err
 
 
+def limited(words: Sequence[str]) -> int:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
+    return main(words)
+
+
 def test_a_limit_on_the_size_of_files(here: Creative, tmp_path: Path) -> None:
     """The system's own refusal, half-way through a file."""
-    done = subprocess.run(
-        [sys.executable, "-m", "apps", "style", "photo.jpg", "painting.png", "--size", "96", "--iterations", "1"],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000)),
-    )  # fmt: skip
-    refused(Said(done.returncode, done.stdout, done.stderr), "Could not write out/photo-painting.png", code=1)
+    said = Said(*Command(limited, ["style", "photo.jpg", "painting.png", *QUICK], tmp_path).end())
+    refused(said, "Could not write out/photo-painting.png", code=1)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 4000), (4000, 1), (3, 2)])
