@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import sys
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from creative import video
 from creative.video import VideoError, open_video, save_video
 
 av = pytest.importorskip("av", reason="the extra `video` is not installed")
@@ -27,8 +29,13 @@ def texture(width: int = 140, height: int = 100, seed: int = 0) -> Image.Image:
     return Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC)
 
 
-def sounding(path: Path, codec: str = "aac", frames: int = 10, container: str | None = None) -> Path:
-    """A film of ``frames`` frames, none for sound alone, at 10 a second with a second of a tone."""
+def sounding(
+    path: Path, codec: str = "aac", frames: int = 10, container: str | None = None, begin: int = 0, late: int = 0
+) -> Path:
+    """A film of ``frames`` frames, none for sound alone, at 10 a second with a second of a tone.
+
+    It begins at ``begin`` seconds, and its sound ``late`` seconds after that.
+    """
     with av.open(str(path), "w", format=container) as out:
         sound = out.add_stream(codec, rate=48000)
         sound.layout = "mono"
@@ -37,14 +44,38 @@ def sounding(path: Path, codec: str = "aac", frames: int = 10, container: str | 
             picture.width, picture.height, picture.pix_fmt = 64, 48, "yuv420p"
             for number in range(frames):
                 frame = av.VideoFrame.from_image(flat((200, 20 * number, 40)))
+                frame.pts, frame.time_base = 10 * begin + number, Fraction(1, 10)
                 out.mux(picture.encode(frame))
             out.mux(picture.encode(None))
         tone = (np.sin(np.arange(48000) * 0.06) * 8000).astype(np.int16)[None]
         frame = av.AudioFrame.from_ndarray(tone, format="s16", layout="mono")
         frame.sample_rate = 48000
+        frame.pts, frame.time_base = 48000 * (begin + late), Fraction(1, 48000)
         out.mux(sound.encode(frame))
         out.mux(sound.encode(None))
     return path
+
+
+def filmed(
+    path: Path, times: Any, *, unit: Fraction = Fraction(1, 10), rate: int = 10, set_up: Any = lambda stream: None
+) -> Path:
+    """A film whose frames, each a little brighter, come at these times in this unit of seconds."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264" if path.suffix != ".webm" else "libvpx", rate=rate)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.time_base = unit
+        set_up(stream)
+        for number, time in enumerate(times):
+            frame = av.VideoFrame.from_image(flat((7 * number, 0, 0)))
+            frame.pts, frame.time_base = time, unit
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return path
+
+
+def reds(path: Path) -> list[int]:
+    """How red the middle of each frame of a video is."""
+    return [int(np.asarray(frame)[frame.height // 2, frame.width // 2, 0]) for frame in open_video(path).frames()]
 
 
 def rotated(path: Path, matrix: tuple[int, ...]) -> None:
@@ -132,21 +163,43 @@ def test_sound_that_does_not_fit_is_left_out(tmp_path: Path) -> None:
 
 
 def test_frames_that_last_longer_come_more_than_once(tmp_path: Path) -> None:
-    with av.open(str(tmp_path / "a.mp4"), "w") as out:
-        stream = out.add_stream("libx264", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        stream.codec_context.time_base = Fraction(1, 10)
-        for number, time in enumerate((0, 1, 2, 6, 7)):  # the third one lasts four times as long
-            frame = av.VideoFrame.from_image(flat((40 * number, 0, 0)))
-            frame.pts, frame.time_base = time, Fraction(1, 10)
-            out.mux(stream.encode(frame))
-        out.mux(stream.encode(None))
-    clip = open_video(tmp_path / "a.mp4")
-    reds = [int(np.asarray(frame)[24, 32, 0]) for frame in clip.frames()]
-    rate = float(clip.frames_per_second)
-    longest = max(reds.count(red) for red in set(reds))
-    assert len(reds) == pytest.approx(0.7 * rate + 1, abs=1.5)
-    assert longest == pytest.approx(0.4 * rate, abs=1)
+    path = filmed(tmp_path / "a.mp4", (0, 10, 20, 60, 70))
+    rate = float(open_video(path).frames_per_second)
+    seen = reds(path)
+    assert len(set(seen)) == 5
+    assert len(seen) == pytest.approx(7 * rate + 1, abs=1.5)
+    assert max(seen.count(red) for red in set(seen)) == pytest.approx(4 * rate, abs=1)
+
+
+def test_short_frames_beside_long_ones_are_not_lost_and_the_last_lasts_too(tmp_path: Path) -> None:
+    """By the mean rate, 1.4 a second, the first two would have no place."""
+    frames = [flat((level, 0, 0)) for level in (20, 120, 220)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=[100, 100, 2000], loop=0)
+    assert open_video(tmp_path / "a.gif").frames_per_second == 10
+    assert reds(tmp_path / "a.gif") == [20, 120, *[220] * 20]
+    assert open_video(tmp_path / "a.gif").num_frames == 22
+
+
+def test_a_rate_that_nobody_films_at_is_not_believed(tmp_path: Path) -> None:
+    """Browsers that record a camera write a thousand frames a second, of which most are not there."""
+    clip = open_video(filmed(tmp_path / "a.webm", range(0, 990, 33), unit=Fraction(1, 1000), rate=1000))
+    assert float(clip.frames_per_second) == pytest.approx(1000 / 33, rel=0.01)
+    assert len(list(clip.frames())) == 30
+
+
+def test_the_last_frame_before_the_damage_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = filmed(tmp_path / "a.mp4", range(6))
+    clip, decoded = open_video(path), video._decoded
+
+    def breaking(path: Path) -> Any:
+        yield from islice(decoded(path), 3)
+        raise VideoError("cut short")
+
+    monkeypatch.setattr(video, "_decoded", breaking)
+    frames = clip.frames()
+    assert [next(frames).size for _ in range(3)] == [(64, 48)] * 3
+    with pytest.raises(VideoError, match=r"a\.mp4 is damaged after frame 3\."):
+        next(frames)
 
 
 def test_what_is_no_video_is_told_in_a_sentence(tmp_path: Path) -> None:
@@ -160,6 +213,45 @@ def test_what_is_no_video_is_told_in_a_sentence(tmp_path: Path) -> None:
             open_video(tmp_path / name)
         assert "\n" not in str(found.value)
         assert str(found.value).endswith(".")
+
+
+def test_texts_lists_and_pictures_are_no_videos(tmp_path: Path) -> None:
+    """FFmpeg would paint a text as a terminal shows it, and a list of files lets a stranger see other files."""
+    save_to(tmp_path / "other.mp4", [flat((1, 2, 3))])
+    (tmp_path / "notes.txt").write_text("once upon a time\n" * 20)
+    (tmp_path / "list.mp4").write_text("ffconcat version 1.0\nfile other.mp4\n")
+    head = "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1,\n"
+    (tmp_path / "list.m3u8").write_text(f"{head}{tmp_path / 'other.mp4'}\n#EXT-X-ENDLIST\n")
+    flat((1, 2, 3)).save(tmp_path / "photo.png")
+    for name in ("notes.txt", "list.mp4", "list.m3u8", "photo.png"):
+        with pytest.raises(VideoError, match="is no video that can be read"):
+            open_video(tmp_path / name)
+
+
+def test_the_cover_of_a_song_is_no_film(tmp_path: Path) -> None:
+    with av.open(str(sounding(tmp_path / "tone.mp4", frames=0))) as tone, av.open(str(tmp_path / "a.mp4"), "w") as out:
+        track = out.add_stream_from_template(tone.streams.audio[0])
+        cover = out.add_stream("png", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 64, 48, "rgb24"
+        cover.disposition = av.stream.Disposition.attached_pic
+        out.mux(cover.encode(av.VideoFrame.from_image(flat((1, 2, 3)))))
+        out.mux(cover.encode(None))
+        for packet in tone.demux(audio=0):
+            if packet.dts is not None:
+                packet.stream = track
+                out.mux(packet)
+    with pytest.raises(VideoError, match="no picture track"):
+        open_video(tmp_path / "a.mp4")
+
+
+@pytest.mark.parametrize(("ratio", "size"), [(Fraction(2), (128, 48)), (Fraction(1, 2), (64, 96))])
+def test_pixels_that_are_no_squares_become_squares(tmp_path: Path, ratio: Fraction, size: tuple[int, int]) -> None:
+    def wide(stream: Any) -> None:
+        stream.codec_context.sample_aspect_ratio = ratio
+
+    clip = open_video(filmed(tmp_path / "a.mp4", range(3), set_up=wide))
+    assert clip.size == size
+    assert {frame.size for frame in clip.frames()} == {size}
 
 
 def test_no_frames_no_video(tmp_path: Path) -> None:

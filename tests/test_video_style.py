@@ -225,8 +225,8 @@ def test_a_damaged_video_is_painted_as_far_as_it_goes(
 
     monkeypatch.setattr(video, "_decoded", breaking)
     said = told(style_video(clip, painting, tmp_path / "a.mp4", painter=painter))
-    assert "walk.mp4 is damaged after frame 2. The painting ends there." in said
-    assert len(list(open_video(tmp_path / "a.mp4").frames())) == 2
+    assert "walk.mp4 is damaged after frame 3. The painting ends there." in said
+    assert len(list(open_video(tmp_path / "a.mp4").frames())) == 3
 
 
 def test_what_cannot_be_painted_is_told_at_the_call(
