@@ -8,6 +8,7 @@ Needs the extra ``video`` (PyAV), which is loaded where it is used. What moves b
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ _FORMATS = (  # no lists of other files, no texts and no single pictures, all of
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,apng,mpeg,mpegts,mpegvideo,m4v,h264,hevc,av1,obu,ivf,flv,asf,ogg,"
     "dv,mxf,nut,rm,wtv,mjpeg,yuv4mpegpipe"
 )
+_EARLY = 0.1  # seconds: sound that decoders need before the first frame
 _BT709 = 1  # the colour space of high definition, as players expect it
 
 
@@ -279,26 +281,40 @@ def _add_sound(video: Path, sound: Path) -> bool:
         with av.open(str(video)) as seen, av.open(str(sound)) as heard:
             if not heard.streams.audio:
                 return False
+            begin = _begin(heard)
             options = {"fflags": "+bitexact", "movflags": "+faststart"}
             with av.open(str(with_sound), "w", format="mp4", options=options) as container:
                 picture = container.add_stream_from_template(seen.streams.video[0])
                 track = container.add_stream_from_template(heard.streams.audio[0])
-                length = 0.0
+                length, kept = 0.0, False
                 for packet in seen.demux(video=0):
                     if packet.dts is not None:
                         length = max(length, float((packet.pts + (packet.duration or 0)) * packet.time_base))
                         packet.stream = picture
                         container.mux(packet)
                 for packet in heard.demux(audio=0):
-                    if packet.dts is not None and float(packet.pts * packet.time_base) < length:
-                        packet.stream = track
+                    if packet.dts is None or packet.pts is None:
+                        continue
+                    shift = round(begin / packet.time_base)
+                    packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+                    if -_EARLY < float(packet.pts * packet.time_base) < length:
+                        packet.stream, kept = track, True
                         container.mux(packet)
-        with_sound.replace(video)
-    except (av.error.FFmpegError, ValueError):
+        if kept:
+            with_sound.replace(video)
+    except (av.error.FFmpegError, ValueError) as error:
+        if getattr(error, "errno", None) == errno.ENOSPC:
+            raise
         return False
     finally:
         with_sound.unlink(missing_ok=True)
-    return True
+    return kept
+
+
+def _begin(container: Any) -> Fraction:
+    """When a file's pictures begin, seconds: the frames of a clip are counted from there."""
+    stream = _picture_track(container)
+    return stream.start_time * stream.time_base if stream is not None and stream.start_time else Fraction(0)
 
 
 def _save_gif(frames: Iterable[Image.Image], path: Path, rate: float) -> None:

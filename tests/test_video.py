@@ -155,6 +155,23 @@ def test_sound_is_kept_as_far_as_the_frames_go(tmp_path: Path) -> None:
     assert sorted(file.name for file in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
 
 
+@pytest.mark.parametrize("suffix", [".mkv", ".ts", ".mp4"])
+def test_sound_goes_with_its_frames_whenever_the_film_begins(tmp_path: Path, suffix: str) -> None:
+    """Broadcasts begin at any time of day: frames are counted from the first, and so must the sound be."""
+    clip = open_video(sounding(tmp_path / f"in{suffix}", begin=5))
+    assert save_video(clip.frames(), tmp_path / "out.mp4", 10, sound=clip.path)
+    with av.open(str(tmp_path / "out.mp4")) as out:
+        heard = list(out.decode(audio=0))
+    assert heard[0].time == pytest.approx(0, abs=0.05)
+    assert heard[-1].time == pytest.approx(1, abs=0.1)
+
+
+def test_sound_that_begins_after_the_frames_is_not_said_to_be_there(tmp_path: Path) -> None:
+    path = sounding(tmp_path / "in.mkv", late=5)
+    assert not save_video([flat((1, 2, 3))] * 4, tmp_path / "out.mp4", 10, sound=path)
+    assert not open_video(tmp_path / "out.mp4").has_sound
+
+
 def test_sound_that_does_not_fit_is_left_out(tmp_path: Path) -> None:
     sounding(tmp_path / "in.mkv", "pcm_s16le", frames=4, container="matroska")
     heard = save_video([flat((1, 2, 3))] * 4, tmp_path / "out.mp4", 10, sound=tmp_path / "in.mkv")
