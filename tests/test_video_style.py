@@ -286,6 +286,18 @@ def test_a_stream_is_painted_as_a_video_is(
     assert np.array_equal(streamed[0], levels(first))
 
 
+@pytest.mark.parametrize("colours", ["matched", "photo"])
+def test_colours_that_are_not_the_painting_s_are_those_of_each_frame(
+    frames: list[Image.Image], painting: Image.Image, painter: Path, colours: str
+) -> None:
+    """A camera's first picture is often black, and films fade in."""
+    live = live_painter(painting, LiveStyleSettings(size=64, steady=0, colours=colours), painter=painter, device="cpu")
+    live(Image.new("RGB", (64, 48)))
+    found = levels(live(frames[0]))
+    assert np.abs(found.mean((0, 1)) - levels(frames[0]).mean((0, 1))).max() < 10
+    assert np.abs(found - levels(frames[0])).mean() > 3, "nothing was painted, so nothing was tried"
+
+
 def test_a_stream_may_change_its_size(photo: Image.Image, painting: Image.Image, painter: Path) -> None:
     live = live_painter(painting, LiveStyleSettings(size=64), painter=painter, device="cpu")
     sizes = [live(frame).size for frame in (photo, photo.rotate(90, expand=True), photo.convert("L"))]

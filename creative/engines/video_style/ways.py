@@ -22,7 +22,6 @@ from creative.motion import blended, steadied
 from creative.options.style_transfer import LikenessSettings, StrokeSettings, StylizeSettings
 from creative.options.video_style import LiveStyleSettings, VideoStyleSettings
 from creative.progress import Step
-from creative.style_presets import Preset
 
 KEPT = 10.0
 """How much a pixel that was there before counts against the style, to optimise, at a steadiness of one half."""
@@ -101,11 +100,10 @@ class Instant:
         return {self.painter.name: self.painter.sha256}
 
     def begin(self, first: Image.Image) -> None:
-        """See the styles, for frames of this one's size, in its colours if the settings say so."""
+        """See the styles, for frames of this one's size."""
         settings = self.settings
-        like = to_tensor(first, self.painter.device) if settings.colours != "painting" else None
         longest = max(first.size) * settings.style_scale
-        codes = torch.cat([self.painter.code(style, longest, like=like) for style in self.styles])
+        codes = torch.cat([self.painter.code(style, longest) for style in self.styles])
         shares = codes.new_tensor(style_shares(settings, len(self.styles)))
         mixed = (codes * shares[:, None]).sum(0, keepdim=True)
         self._code = self.painter.at_strength(mixed, settings.strength)
@@ -132,13 +130,16 @@ class Instant:
         return to_picture(levels)
 
     def _coloured(self, picture: Tensor, painted: Tensor) -> Tensor:
+        """What is painted in the colours that the settings ask for.
+
+        Each frame's own, if not the painting's. A photo's styles are seen in the photo's colours instead; of a video
+        those would be the first frame's, and a film that fades in would stay black.
+        """
+        if self.settings.colours == "painting":
+            return painted
         with torch.no_grad():
-            if self.settings.colours == "photo":
-                return with_lightness(picture, painted)
-            presets = any(isinstance(style, Preset) for style in self.styles)
-            if self.settings.colours == "matched" and (self.painter.of_one_painting or presets):
-                return recoloured(painted, *colour_statistics(picture))
-        return painted
+            matched = recoloured(painted, *colour_statistics(picture))
+            return with_lightness(picture, matched) if self.settings.colours == "photo" else matched
 
 
 class Optimising:
