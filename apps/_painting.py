@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from creative.style_presets import Preset
 
 FROM_INSTANT = {"draft": 6, "good": 12, "best": 50}
-"""Iterations from what one pass has painted."""
+"""Iterations from what one pass has painted, by quality; ``FEWEST`` at least where it is large."""
 FEWEST = 6
 LEARNED = 512
 """Pixels of the longest side up to which a painter's strokes need nothing coarser."""
@@ -72,7 +72,7 @@ def paint(inputs: StylizeInputs, settings: StylizeSettings, device: str) -> Gene
     engine = stylize(photo, styles, settings, **masks, **regions, start=start, weights=weights, device=device)
     if begins_at_once:
         assert start is not None
-        return _from(_at_once(inputs, photo, styles, settings, masks, device), start, engine)
+        return from_one_pass(_at_once(inputs, photo, styles, settings, masks, device), start, engine)
     return _shown_first(lambda: run(_at_once(inputs, photo, styles, settings, masks, device)), engine)
 
 
@@ -114,16 +114,27 @@ def _check_instant(inputs: StylizeInputs) -> None:
             raise ValueError(f"Instant painting is one pass, in which {name} means nothing: leave out {name}.")
 
 
-def _from(
+def from_one_pass(
     quick: Generator[Step, None, Image], start: Image, engine: Generator[Step, None, Any]
 ) -> Generator[Step, None, Any]:
     """The optimisation, from what one pass makes of the photo."""
-    with contextlib.closing(engine):
-        yield next(engine)  # what there is to be told comes first, and nothing slow before it
-        painted = run(quick)
+    with contextlib.closing(engine), contextlib.closing(quick):
+        begun = next(engine)
+        yield begun  # what there is to be told comes first, and nothing slow before it
+        painted = yield from _at_rest(quick, Step(begun.done, begun.total))
         start.paste(painted)
         start.info["provenance"] = painted.info["provenance"]
         return (yield from _shown_first(painted.copy, engine))
+
+
+def _at_rest(job: Generator[Step, None, Image], step: Step) -> Generator[Step, None, Image]:
+    """A job that counts for nothing but can be stopped: its steps are all the same one."""
+    while True:
+        try:
+            next(job)
+        except StopIteration as end:
+            return end.value
+        yield step
 
 
 def _shown_first(preview: Any, engine: Generator[Step, None, Any]) -> Generator[Step, None, Any]:

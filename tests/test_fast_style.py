@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from PIL import Image
 from toy_painter import save_toy_painter
 
 from apps._app import perform
-from apps._painting import shortened
+from apps._painting import from_one_pass, shortened
 from apps.style_transfer import APP
 from creative.engines.fast_style import Painter, choose_painter, load_painter, paint
 from creative.engines.fast_style import canvas as canvases
@@ -28,7 +29,7 @@ from creative.options.style_transfer import PresetSettings, StylizeInputs, Styli
 from creative.progress import Step, run
 from creative.style_presets import Preset, load_preset
 from creative.trained import own_folder
-from creative.weights import bundled_folder, locate
+from creative.weights import bundled_folder
 
 pytestmark = pytest.mark.skipif(
     not (bundled_folder() / "features.safetensors").is_file(), reason="the bundled network has not been trained yet"
@@ -287,15 +288,32 @@ def test_from_one_pass_fewer_iterations_are_planned_unless_they_are_given() -> N
         assert shortened(StylizeSettings(**values)) == StylizeSettings(**values)
 
 
-@pytest.mark.skipif(locate("features") is None, reason="the bundled network has not been trained yet")
+def test_what_one_pass_paints_first_can_be_stopped_at_each_tile() -> None:
+    closed: list[str] = []
+
+    def job(name: str, total: int) -> Generator[Step, None, Image.Image]:
+        try:
+            for done in range(total):
+                yield Step(done, total)
+            return picture()
+        finally:
+            closed.append(name)
+
+    tiled, optimising = job("one pass", 9), job("optimisation", 30)
+    engine = from_one_pass(tiled, picture(seed=1), optimising)
+    assert [(step.done, step.total) for step in islice(engine, 3)] == [(0, 30)] * 3
+    assert tiled.gi_frame is not None, "it was run to its end before anybody could stop it"
+    engine.close()
+    assert sorted(closed) == ["one pass", "optimisation"]
+
+
 def test_a_missing_painter_costs_only_the_first_preview(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("creative.engines.fast_style.painter.find_trained", _nobody)
     picture().save(tmp_path / "photo.png")
     inputs = StylizeInputs(photo=(tmp_path / "photo.png",), style="starry-night")
     engine = action().start(inputs, StylizeSettings(size=120, scales=1, iterations=(1,)), "cpu")
-    previews = [step.preview for step in engine if step.done and step.preview]
-    assert previews
-    assert open_image(tmp_path / "photo.png").size == (120, 88)
+    shown = [step.preview().size for step in engine if step.done and step.preview]
+    assert shown[0] == (120, 88)
     with pytest.raises(ValueError, match="nobody"):
         action().start(inputs, StylizeSettings(size=120, instant=True), "cpu")
 
