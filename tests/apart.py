@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -48,7 +49,7 @@ class Command:
         out, err: what it says, to be read as it comes.
     """
 
-    def __init__(self, main: Callable[[Sequence[str]], int], words: Sequence[str], folder: Path) -> None:
+    def __init__(self, main: Callable[[Sequence[Any]], int], words: Sequence[Any], folder: Path) -> None:
         ours, theirs = zip(*(multiprocessing.Pipe(duplex=False) for _ in range(2)), strict=True)
         self._process = _begun(_speak, main, list(words), folder, *theirs)
         for end in theirs:
@@ -61,12 +62,13 @@ class Command:
 
     def end(self) -> tuple[int | None, str, str]:
         """Its exit status, and the rest of what it says."""
-        out, err = self.out.read(), self.err.read()
-        self.out.close(), self.err.close()
-        return _end(self._process), out, err
+        with self.out, self.err, ThreadPoolExecutor(1) as another:  # a pipe that nobody reads would hold it up
+            err = another.submit(self.err.read)
+            out = self.out.read()
+            return _end(self._process), out, err.result()
 
 
-def _speak(main: Callable[..., int], words: list[str], folder: Path, out: Connection, err: Connection) -> None:
+def _speak(main: Callable[..., int], words: list[Any], folder: Path, out: Connection, err: Connection) -> None:
     os.chdir(folder)
     for number, end in enumerate((out, err), 1):
         os.dup2(end.fileno(), number)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import shlex
-import subprocess
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from apart import Command
 from PIL import Image
 
+from apps._cli import main
 from creative.video import save_video
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,20 +47,20 @@ def folder(tmp_path: Path, photo: Image.Image, painting: Image.Image) -> Path:
     return tmp_path
 
 
-def call(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+def one_after_another(commands: Sequence[list[str]]) -> int:
+    """In one process; it ends at the first that fails."""
+    for words in commands:
+        print("::", *words)
+        if status := main(words):
+            return status
+    return 0
 
 
-ALL = """
-import json, sys
-from apps._cli import main
-for words in json.loads(sys.argv[1]):
-    print("::", *words, flush=True)
-    if status := main(words):
-        sys.exit(status)
-"""
-"""One command after another in one process, which loads torch only once; it ends at the first that fails."""
+def python(lines: Sequence[str]) -> int:
+    exec("\n".join(lines), {"__name__": "__main__"})
+    return 0
+
+
 SHORT = {
     "style": ["--size", "96"],
     "doodle": ["--size", "96", "--iterations", "2"],
@@ -95,9 +94,9 @@ def test_commands_run(folder: Path) -> None:
     assert {line[0] for line in words} >= SHORT.keys()
     chosen = [line for line in words if (line[0] in SHORT and "--pipeline" not in line) or "char-rnn" in line]
     chosen.sort(key=lambda line: line[0] == "replay")
-    done = call([sys.executable, "-c", ALL, json.dumps([shortened(line) for line in chosen])], folder)
-    assert done.returncode == 0, done.stdout[-300:] + done.stderr
-    assert "same bytes" in done.stdout + done.stderr
+    status, out, err = Command(one_after_another, [shortened(line) for line in chosen], folder).end()
+    assert status == 0, out[-300:] + err
+    assert "same bytes" in out + err
 
 
 @pytest.mark.slow
@@ -111,8 +110,8 @@ def test_python_runs(folder: Path) -> None:
     for long, short in small.items():
         assert long in code
         code = code.replace(long, short)
-    done = call([sys.executable, "-c", code], folder)
-    assert done.returncode == 0, done.stderr
+    status, _, err = Command(python, [code], folder).end()
+    assert status == 0, err
     made = ("painted", "at-once", "dreamed", "as-monet", "restyled")
     assert {max(Image.open(folder / f"{name}.png").size) for name in made} <= {96, 512}
 
