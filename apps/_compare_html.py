@@ -91,25 +91,24 @@ def _data(picture: Image, size: tuple[int, int]) -> str:
 
 
 def _table(comparison: Comparison) -> str:
-    from creative.engines.compare.comparing import NOTES
-
     names = ["Way", "Paints like", "Seconds", "Memory, MB"]
     for judge in comparison.judges:
         of = f", {JUDGES.get(judge, judge)}" if len(comparison.judges) > 1 else ""
-        names += [f"Style{of}", f"Content{of}"]
-    rows = [_row(one) for one in comparison.results]
+        names += [*([f"Style{of}"] if comparison.has_style else []), f"Content{of}"]
+    rows = [_row(one, comparison.has_style) for one in comparison.results]
     top = "".join(f"<th>{html.escape(name)}</th>" for name in names)
     body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    told = [*(NOTES if rows else ()), *comparison.missing]
+    told = [*comparison.figures_told, *comparison.missing]
     notes = "".join(f'<p class="soft">{html.escape(note)}</p>' for note in told)
     table = f'<table class="figures"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>' if rows else ""
     head = "<h2>What each took, and how near it came</h2>" if rows else ""
     return f"{head}{table}{notes}"
 
 
-def _row(one: Painted) -> list[str]:
+def _row(one: Painted, has_style: bool) -> list[str]:
     memory = "-" if one.memory_mb is None else f"{one.memory_mb:,.0f}"
     cells = [one.title, one.manner, f"{one.seconds:.1f}", memory]
     for seen in one.distances:
-        cells += ["-" if seen.style is None else f"{seen.style:.3f}", f"{seen.content:.3f}"]
+        cells += ["-" if seen.style is None else f"{seen.style:.3f}"] if has_style else []
+        cells.append(f"{seen.content:.3f}")
     return cells

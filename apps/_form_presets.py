@@ -54,7 +54,7 @@ def _presets() -> tuple[dict[str, str], str]:
     from creative.style_presets import load_preset
 
     titles: dict[str, str] = {}
-    rules = []
+    rules = ['.swatches input[value=""]{background-image:none!important}']
     for name in preset_names():
         with contextlib.suppress(ValueError, OSError):  # a broken one is not offered
             preset = load_preset(name)

@@ -251,6 +251,8 @@ def test_a_photo_by_two_real_ways(made: Comparison) -> None:
 
 
 def test_what_cannot_be_done_is_left_out_unless_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from apps._compare_html import show_comparison
+
     model = save_translator(tmp_path / "toy.safetensors")
 
     def missing(*_: Any) -> Way:
@@ -266,6 +268,9 @@ def test_what_cannot_be_done_is_left_out_unless_asked_for(tmp_path: Path, monkey
     assert "Optimisation is left out: it paints like a single painting: give one, or a preset's name." in said
     assert alone.results[0].distances[0].style is None
     assert alone.style is None
+    shown = show_comparison(alone)
+    assert "<th>Content</th>" in shown
+    assert "Style" not in shown
     wanted = "give a painting or a preset's name, or leave"
     with pytest.raises(CompareError, match=rf"^Optimisation paints like one .* none is given: {wanted} it out"):
         compare(photo(), None, CompareSettings(ways=("cyclegan", "optimisation")), model="nowhere.pth")

@@ -115,9 +115,22 @@ class Comparison:
         """Why ways are missing, a sentence for each."""
         return [f"{title_of(name)} is left out: {why}" for name, why in self.left_out.items()]
 
+    @property
+    def has_style(self) -> bool:
+        """Whether there is a painting whose style the results can be near to."""
+        return any(seen.style is not None for one in self.results for seen in one.distances)
+
+    @property
+    def figures_told(self) -> list[str]:
+        """What has to be said of the figures, a few sentences each; none where there are no figures."""
+        if not self.results:
+            return []
+        style = "Style: 0 is the painting's, 1 as far from it as the photo. " if self.has_style else ""
+        return [f"{style}{CONTENT_NOTE}", TOOK_NOTE]
+
     def _notes(self) -> list[str]:
-        told = [*NOTES, *([SECOND_NOTE] if SECOND in self.judges else [])] if self.results else []
-        return [*told, *self.missing]
+        second = [SECOND_NOTE] if SECOND in self.judges and self.results else []
+        return [*self.figures_told, *second, *self.missing]
 
     def to_json(self) -> dict[str, Any]:
         """The figures for other programs."""
@@ -125,12 +138,8 @@ class Comparison:
         return {"ways": [one.to_json() for one in self.results], "left_out": left_out}
 
 
-NOTES = (
-    "Style: 0 is the painting's, 1 as far from it as the photo. Content: 0 is the photo's. The network that sees "
-    "this is the one that optimisation paints by.",
-    "Seconds of work, without loading; the most memory held on top of what was held before.",
-)
-"""What has to be said of the figures."""
+CONTENT_NOTE = "Content: 0 is the photo's. The network that sees this is the one that optimisation paints by."
+TOOK_NOTE = "Seconds of work, without loading; the most memory held on top of what was held before."
 SECOND_NOTE = "Second row of distances: SqueezeNet's, by which none of them paints."
 
 
