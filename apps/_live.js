@@ -2,14 +2,16 @@
 const camera = element.querySelector(".camera");
 const [status, canvas, video, other] = [".status", "canvas", "video", "button"].map((part) => camera.querySelector(part));
 const { name, side, minutes } = camera.dataset;
-const idle = status.innerHTML;
 const pen = canvas.getContext("2d");
 const frame = document.createElement("canvas");
+const patience = 120000; // milliseconds that an answer may take, in which a network is read
 let stream = null;
+let asking = false;
 let facing = "user";
 let number = 0;
 let began = 0;
 let times = [];
+let waiting = 0;
 
 const say = (state, ...sentences) => {
   status.className = `status ${state}`;
@@ -29,6 +31,7 @@ const why = (problem) => {
 
 const stop = (state = "", ...sentences) => {
   const was = stream;
+  clearTimeout(waiting);
   stream = null;
   number++;
   was?.getTracks().forEach((track) => track.stop());
@@ -56,17 +59,22 @@ const send = () => {
   brush.drawImage(video, 0, 0, frame.width, frame.height);
   number++;
   trigger("submit", { frame: frame.toDataURL("image/jpeg", 0.86), name, number });
+  waiting = setTimeout(() => stream && stop("failed", "No answer came; start the camera again."), patience);
 };
 
 const start = async () => {
   if (stream) return;
   say("working", "Waiting for the camera");
+  if (asking) return; // a second stream would never be stopped
+  asking = true;
   try {
     const asked = { video: { width: { ideal: 960 }, facingMode: facing }, audio: false };
     stream = await navigator.mediaDevices.getUserMedia(asked);
   } catch (problem) {
     stop("failed", why(problem));
     return;
+  } finally {
+    asking = false;
   }
   if (status.classList.contains("stopped")) {
     stop("stopped", "The camera is off."); // while it was asked for
@@ -93,6 +101,7 @@ addEventListener("camera", (event) => {
 addEventListener("live", (event) => {
   const answer = JSON.parse(event.detail || "{}");
   if (answer.name !== name || answer.number !== number || !stream) return; // of a camera that was stopped
+  clearTimeout(waiting);
   if (answer.failed) {
     stop("failed", answer.failed);
   } else if (answer.wait) {

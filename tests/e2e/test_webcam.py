@@ -65,6 +65,25 @@ def test_a_camera_that_is_refused_or_absent_is_told_in_a_sentence(visit: Visit) 
         page.evaluate(f"() => {{ {refuse} }}")
         start(page)
         page.locator(".camera .status.failed").filter(has_text=sentence).wait_for()
+    page.evaluate(
+        """() => {
+          const real = MediaDevices.prototype.getUserMedia.bind(navigator.mediaDevices);
+          window.asked = 0;
+          navigator.mediaDevices.getUserMedia = (what) => {
+            window.asked++;
+            return new Promise((give) => { window.allow = () => give(real(what)); });
+          };
+        }"""
+    )
+    start(page)
+    page.locator("button.stop:visible").click()
+    assert status(page, "stopped") == "The camera is off."
+    start(page)  # twice, while the browser still asks
+    page.evaluate("window.allow()")
+    page.wait_for_selector(".camera.on")
+    assert page.evaluate("window.asked") == 1
+    page.locator("button.stop:visible").click()
+    assert status(page, "stopped") == "The camera is off."
     page.evaluate("() => Object.defineProperty(navigator, 'mediaDevices', { value: undefined })")
     start(page)
     page.locator(".camera .status.failed").filter(has_text="only to pages on this machine").wait_for()
