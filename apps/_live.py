@@ -19,6 +19,7 @@ from apps._jobs import MACHINE
 SIDE = 1024
 """Longest side of the frames that a page sends, pixels."""
 MAX_BYTES = 4 * 2**20
+"""Of a frame as it is sent, in base64."""
 MAX_VISITORS = 4
 """How many visitors' functions are kept."""
 FORGOTTEN_AFTER = 60.0
@@ -50,7 +51,9 @@ class Streams:
 
         Args:
             owner: whose it is; another of theirs goes through the same function while inputs and settings are the same.
-            picture: of the webcam.
+            live: what is done to frames.
+            inputs, settings: records of its kinds.
+            picture: of the webcam: a JPEG as a data URL, from 16 to ``SIDE`` pixels a side.
 
         Raises:
             ValueError: it is no picture, or what is asked for cannot be done.
@@ -60,7 +63,7 @@ class Streams:
         if MACHINE.busy or not self._turn.acquire(timeout=PATIENCE):
             raise Busy
         try:
-            self._forget()
+            self._forget(owner)
             visitor = self._visitors.get(owner)
             if visitor is None or visitor.values != (inputs, settings):
                 visitor = _Visitor((inputs, settings), live.start(inputs, settings, "auto"))
@@ -75,11 +78,12 @@ class Streams:
         """Forget a visitor's function."""
         self._visitors.pop(owner, None)
 
-    def _forget(self) -> None:
-        oldest_first = sorted(self._visitors, key=lambda owner: self._visitors[owner].seen)
-        for number, owner in enumerate(oldest_first):
-            left = len(oldest_first) - number
-            if left > MAX_VISITORS or time.monotonic() - self._visitors[owner].seen > FORGOTTEN_AFTER:
+    def _forget(self, present: Hashable) -> None:
+        """Whoever went away, and whoever was longest away where there are too many for another."""
+        others = [(visitor.seen, owner) for owner, visitor in list(self._visitors.items()) if owner != present]
+        others.sort(key=lambda one: one[0])
+        for left, (seen, owner) in zip(range(len(others), 0, -1), others, strict=True):
+            if left >= MAX_VISITORS or time.monotonic() - seen > FORGOTTEN_AFTER:
                 self.end(owner)
 
     def __len__(self) -> int:
