@@ -96,7 +96,6 @@ class StyleNet(nn.Module):
         masks: Tensor | None = None,
         *,
         statistics: Statistics | None = None,
-        seen: Statistics | None = None,
         origin: tuple[int, int] = (0, 0),
     ) -> Tensor:
         """Paint.
@@ -106,7 +105,6 @@ class StyleNet(nn.Module):
             codes: (B, N), one for each picture, or (1, N), one for all; with masks (K, N).
             masks: (B, K, H, W) in [0, 1] that sum to 1 at each pixel: where each of the codes is painted.
             statistics: those that ``measure`` gave of the whole, where the picture is a part; None for its own.
-            seen: a list that gets this picture's own statistics in the same pass, whether they are used or not.
             origin: row and column of the whole, multiples of 8, where the picture begins that is a part of it.
 
         Returns:
@@ -115,7 +113,7 @@ class StyleNet(nn.Module):
         Raises:
             StyleNetError: the picture is too small, or the code is another network's.
         """
-        return self._painted(picture, codes, masks, statistics, seen, origin)
+        return self._painted(picture, codes, masks, statistics, None, origin)
 
     def measure(self, picture: Tensor, codes: Tensor, masks: Tensor | None = None) -> Statistics:
         """The statistics of a picture (1, 3, H, W) with which its parts come out as they do in the whole."""

@@ -7,7 +7,8 @@
     code = painter.code(painting)
     frame = painter.paint_tensor(picture, painter.at_strength(code, 0.4))
 
-The network and how it sees a style are in ``painter``, the job in ``painting``, large pictures in ``canvas``.
+The network and how it sees a style are in ``painter``, what is asked of it and checked in ``request``, the job in
+``painting``, large pictures in ``canvas``.
 """
 
 from creative.engines.fast_style.painter import Painter, PainterError, choose_painter, load_painter

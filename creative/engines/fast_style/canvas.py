@@ -49,7 +49,8 @@ class Canvas:
     def paint(self, picture: Tensor, codes: Tensor, masks: Tensor | None = None) -> Generator[Tensor, None, Tensor]:
         """(1, 3, H, W) in [0, 1] -> the same, painted; yields what there is of it after each tile.
 
-        What is yielded is changed afterwards; the rest of it is the picture as it was.
+        What is yielded is changed afterwards; the rest of it is the picture as it was. Codes and masks are those of
+        ``Painter.paint_tensor``.
         """
         cut = self.cut(*picture.shape[-2:])
         if len(cut) == 1:

@@ -25,6 +25,7 @@ from creative.engines.fast_style.request import (
     precision_of,
     ready_painter,
     style_shares,
+    style_source,
 )
 from creative.images import (
     colour_statistics,
@@ -33,11 +34,11 @@ from creative.images import (
     in_rgb,
     recoloured,
     resize,
-    source_of,
     to_image,
     to_tensor,
     with_lightness,
 )
+from creative.models.style_net import mixed
 from creative.options.fast_style import InstantSettings
 from creative.progress import Step
 from creative.provenance import Provenance, describe_run
@@ -137,10 +138,8 @@ def _codes(job: Job, picture: Tensor) -> Tensor:
     """(1, N), the styles mixed by weight; or one for each style, (K, N), where they have masks."""
     longest = max(job.size) * job.settings.style_scale
     like = picture if job.settings.colours != "painting" else None
-    codes = torch.cat([job.painter.code(style, longest, like=like) for style in job.styles])
-    if any(job.style_masks):
-        return codes
-    return (codes * codes.new_tensor(job.style_weights)[:, None]).sum(0, keepdim=True)
+    codes = [job.painter.code(style, longest, like=like) for style in job.styles]
+    return torch.cat(codes) if any(job.style_masks) else mixed(codes, job.style_weights)
 
 
 def _shares(job: Job) -> Tensor | None:
@@ -181,7 +180,7 @@ def _provenance(job: Job) -> Provenance:
     width, height = job.size
     canvas, painter = job.canvas, job.painter
     effective = job.settings.changed(tile=canvas.side(height, width), precision=_name(canvas.precision))
-    styles = [_source(style) for style in job.styles]
+    styles = [style_source(style) for style in job.styles]
     given = {"file": painter.path.name, "sha256": painter.sha256} if job.painter_given else None
     return describe_run(
         "style",
@@ -197,12 +196,6 @@ def _provenance(job: Job) -> Provenance:
         weights={painter.name: painter.sha256},
         device=painter.device,
     )
-
-
-def _source(style: Style) -> dict[str, str]:
-    if isinstance(style, Preset):
-        return {"file": style.file or style.name, "sha256": style.sha256}
-    return source_of(style)
 
 
 def _notice(job: Job, tiles: int) -> str | None:

@@ -18,16 +18,15 @@ from PIL import Image
 
 from creative.device import choose_device
 from creative.engines.fast_style import Painter
-from creative.engines.fast_style.request import Style, checked_styles, style_shares
+from creative.engines.fast_style.request import Style, checked_styles, style_shares, style_source
 from creative.engines.video_style.ways import Carried, Instant, Optimising, Way
 from creative.files import file_sha256, plain_name
-from creative.images import fit, resize, source_of
+from creative.images import fit, resize
 from creative.motion import follow, warp_error
 from creative.options.video_style import VideoStyleSettings
 from creative.progress import Step
 from creative.provenance import describe_run
 from creative.reel import Reel
-from creative.style_presets import Preset
 from creative.video import Clip, VideoError, even, open_video
 
 
@@ -80,8 +79,8 @@ def style_video(
         way = Optimising(styles, settings, size, weights=weights, device=device)
     inputs = {
         "video": clip.source,
-        "style": _source(styles[0]),
-        "more_styles": [_source(one) for one in styles[1:]],
+        "style": style_source(styles[0]),
+        "more_styles": [style_source(one) for one in styles[1:]],
         "painter": _file(way.painter.path) if isinstance(way, Instant) and painter is not None else None,
         "network_weights": _file(weights) if weights is not None and settings.engine == "optimise" else None,
     }
@@ -89,12 +88,6 @@ def style_video(
         "style-video", settings, inputs=inputs, weights=way.weights, device=choose_device(device or "auto")
     )
     return _Job(clip, way, settings, size, Reel(path, made)).run()
-
-
-def _source(style: Style) -> dict[str, str]:
-    if isinstance(style, Preset):
-        return {"file": style.file or style.name, "sha256": style.sha256}
-    return source_of(style)
 
 
 def _file(path: Path) -> dict[str, str]:

@@ -18,6 +18,7 @@ from creative.engines.fast_style.request import Style, precision_of, ready_paint
 from creative.engines.style_transfer import stylize
 from creative.images import colour_statistics, recoloured, to_image, to_tensor, with_lightness
 from creative.models.features import load_features
+from creative.models.style_net import mixed
 from creative.motion import blended, steadied
 from creative.options.style_transfer import LikenessSettings, StrokeSettings, StylizeSettings
 from creative.options.video_style import LiveStyleSettings, VideoStyleSettings
@@ -103,10 +104,9 @@ class Instant:
         """See the styles, for frames of this one's size."""
         settings = self.settings
         longest = max(first.size) * settings.style_scale
-        codes = torch.cat([self.painter.code(style, longest) for style in self.styles])
-        shares = codes.new_tensor(style_shares(settings, len(self.styles)))
-        mixed = (codes * shares[:, None]).sum(0, keepdim=True)
-        self._code = self.painter.at_strength(mixed, settings.strength)
+        codes = [self.painter.code(style, longest) for style in self.styles]
+        code = mixed(codes, style_shares(settings, len(codes)))
+        self._code = self.painter.at_strength(code, settings.strength)
 
     def paint(
         self, frame: Image.Image, carried: Carried | None, own: Image.Image | None = None
