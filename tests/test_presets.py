@@ -117,7 +117,7 @@ REFUSED = [
     ({"style_loss": "sliced"}, "needs the picture itself"),
     ({"init": "style"}, "no picture to start from"),
     ({"pooling": "average"}, "give the picture itself"),
-    ({"style_layers": ("relu3_3",)}, "does not hold relu3_3"),
+    ({"style_layers": ("relu3_2",)}, "does not hold relu3_2"),
 ]
 
 

@@ -11,12 +11,13 @@ from PIL import Image
 
 from creative.device import choose_device
 from creative.engines.style_transfer.checks import StyleError
-from creative.engines.style_transfer.job import STYLE_LAYERS
+from creative.engines.style_transfer.job import STYLE_LAYERS as COMPARED
 from creative.engines.style_transfer.maps import Maps, framed
 from creative.engines.style_transfer.painting import stylize
 from creative.images import fit, in_rgb, resize, to_tensor
 from creative.losses import PIXELS
 from creative.models.features import load_features
+from creative.models.style_net import STYLE_LAYERS
 from creative.options.style_transfer import PresetSettings, StylizeSettings, layer_weights
 from creative.progress import Step
 from creative.style_presets import Preset
@@ -30,16 +31,18 @@ def make_preset(
 ) -> Generator[Step, None, Preset]:
     """The statistics of a picture's style as the bundled network sees it, to paint with later without the picture.
 
+    It holds the layers that styles are compared by and those that painters for any painting look at.
+
     Raises:
         StyleError: the picture is too small.
     """
     chosen = choose_device(device or "auto")
-    layers = tuple(layer_weights(STYLE_LAYERS["bundled"]))
-    features = load_features("bundled", layers=[layer for layer in layers if layer != PIXELS], device=chosen)
+    layers = {*layer_weights(COMPARED["bundled"]), *STYLE_LAYERS} - {PIXELS}
+    features = load_features("bundled", layers=tuple(layers), device=chosen)
     if min(picture.size) < features.min_size:
         width, height = picture.size
         raise StyleError(f"The picture has {width} × {height} pixels, too few to see a style in.")
-    return _make(in_rgb(picture), settings, Maps(features, layers, None), chosen)
+    return _make(in_rgb(picture), settings, Maps(features, (PIXELS, *features.layers), None), chosen)
 
 
 def _make(
