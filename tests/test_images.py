@@ -259,6 +259,20 @@ def test_masks_are_luminance_and_keep_their_source(tmp_path: Path) -> None:
     assert images.source_of(mask)["file"] == "mask.png"
 
 
+def test_masks_go_with_pictures_of_their_shape() -> None:
+    def masked(mask: tuple[int, int], picture: tuple[int, int]) -> Image.Image:
+        return images.fitting_mask(Image.new("L", mask, 255), Image.new("RGB", picture))
+
+    for mask, picture in (((60, 40), (600, 400)), ((61, 40), (600, 400)), ((500, 2), (1000, 3)), ((2, 500), (3, 1000))):
+        assert masked(mask, picture).size == mask
+        assert masked(picture, mask).size == picture
+    for mask, picture in (((40, 60), (600, 400)), ((70, 40), (600, 400)), ((500, 4), (1000, 3))):
+        assert "another shape" in refusal(lambda sizes=(mask, picture): masked(*sizes))  # type: ignore[misc]
+    deep = Image.fromarray(np.array([[0, 32768, 65535]], np.uint16))
+    assert np.asarray(images.fitting_mask(deep, deep)).tolist() == [[0, 128, 255]]
+    assert "black" in refusal(lambda: images.fitting_mask(Image.new("L", (4, 4)), Image.new("RGB", (4, 4))))
+
+
 # Refusals
 
 

@@ -7,10 +7,12 @@ from PIL import Image
 from creative.images.opening import ImageError, rgb
 
 
-def fitting_mask(mask: Image.Image, picture: Image.Image, word: str = "mask") -> Image.Image:
+def fitting_mask(mask: Image.Image, picture: Image.Image | None, word: str = "mask") -> Image.Image:
     """A mask as mode L, if it goes with a picture. It may be of any size but of the picture's shape; it is scaled.
 
     Args:
+        mask: white where, black where not.
+        picture: what it goes with; None where any shape will do.
         word: what it is called where it is wrong.
 
     Raises:
@@ -19,7 +21,7 @@ def fitting_mask(mask: Image.Image, picture: Image.Image, word: str = "mask") ->
     grey = mask if mask.mode == "L" else rgb(mask).convert("L")  # rgb: deep greys would be cut off, not scaled
     if grey is not mask:
         grey.info = dict(mask.info)
-    if not 0.95 < (picture.width / picture.height) / (grey.width / grey.height) < 1.05:
+    if picture is not None and not _alike(grey.size, picture.size):
         raise ImageError(
             f"The {word} has {grey.width} × {grey.height} pixels, another shape than the photo's "
             f"{picture.width} × {picture.height}; a mask is scaled, but not stretched."
@@ -27,3 +29,9 @@ def fitting_mask(mask: Image.Image, picture: Image.Image, word: str = "mask") ->
     if not grey.getextrema()[1]:
         raise ImageError(f"The {word} is black everywhere: nothing would be painted.")
     return grey
+
+
+def _alike(size: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether two (width, height) are of one shape, up to 5 % or, where a picture is thin, a pixel."""
+    width, height = size[1] * other[0] / other[1], size[0] * other[1] / other[0]  # which the other side asks for
+    return any(abs(side - asked) <= max(1, 0.05 * asked) for side, asked in zip(size, (width, height), strict=True))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from creative.engines.style_transfer.regions import Regions, guess_map, match_maps
+from creative.images import ImageError, fitting_mask
 from creative.options.style_transfer import StylizeSettings
 from creative.style_presets import Preset
 
@@ -52,19 +53,10 @@ def checked_mask(mask: Image.Image, content: Image.Image | None, word: str) -> I
     """A mask as mode L. It may be of any size but of the photo's shape; it is scaled."""
     if content is None and word == "mask":
         raise StyleError("A mask keeps parts of a photo, but there is no photo.")
-    grey = mask if mask.mode == "L" else mask.convert("L")
-    if grey is not mask:
-        grey.info = dict(mask.info)
-    if content is not None:
-        shape, own = content.width / content.height, grey.width / grey.height
-        if not 0.95 < shape / own < 1.05:
-            raise StyleError(
-                f"The {word} has {grey.width} × {grey.height} pixels, another shape than the photo's "
-                f"{content.width} × {content.height}; a mask is scaled, but not stretched."
-            )
-    if not grey.getextrema()[1]:
-        raise StyleError(f"The {word} is black everywhere: nothing would be painted.")
-    return grey
+    try:
+        return fitting_mask(mask, content, word)
+    except ImageError as error:
+        raise StyleError(str(error)) from None
 
 
 def checked_style_masks(
