@@ -52,6 +52,6 @@ def _power(matrix: Tensor, exponent: float) -> Tensor:
     """Of a symmetric matrix; on the CPU, since it is 3 × 3 and not every device can."""
     import torch
 
-    values, vectors = torch.linalg.eigh(matrix.detach().double().cpu())
+    values, vectors = torch.linalg.eigh(matrix.detach().cpu().double())  # in this order: not every device has doubles
     powered = vectors @ torch.diag(values.clamp(min=1e-12) ** exponent) @ vectors.T
-    return powered.to(matrix)
+    return powered.to(matrix.dtype).to(matrix.device)
