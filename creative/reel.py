@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import shutil
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -43,8 +43,7 @@ class Reel:
             note = self.folder / _JOB
             told = self.job.to_json()
             if not note.is_file() or note.read_text(encoding="ascii", errors="replace") != told:
-                for old in (*self.folder.glob("frame_*.png"), *self.folder.glob("source_*.png")):
-                    old.unlink()
+                self._clear()
                 with replacing(note) as beside:
                     beside.write_text(told, encoding="ascii")
         except OSError as error:
@@ -94,8 +93,15 @@ class Reel:
         heard = save_video(map(self.read, chosen), self.path, frames_per_second, sound=sound)
         result = {**self.job.result, "frames": len(chosen)}
         write_sidecar(self.path, self.job.model_copy(update={"result": json.loads(json.dumps(result))}))
-        shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # what else somebody put there stays
+            self._clear()
+            (self.folder / _JOB).unlink()
+            self.folder.rmdir()
         return heard
+
+    def _clear(self) -> None:
+        for old in (*self.folder.glob("frame_*.png"), *self.folder.glob("source_*.png")):
+            old.unlink()
 
     def _frame(self, number: int) -> Path:
         return self.folder / _FRAME.format(number)

@@ -147,6 +147,16 @@ def test_a_stopped_video_goes_on_to_the_same_bytes(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "a.mp4.json", "b.mp4", "b.mp4.json"]
 
 
+def test_what_somebody_else_keeps_beside_the_frames_stays(
+    clip: Path, painting: Image.Image, painter: Path, tmp_path: Path
+) -> None:
+    notes = tmp_path / "a.mp4.frames" / "notes.txt"
+    notes.parent.mkdir()
+    notes.write_text("not to be lost")
+    painted(clip, painting, tmp_path / "a.mp4", painter, most_frames=2)
+    assert [path.name for path in notes.parent.iterdir()] == ["notes.txt"]
+
+
 def test_nothing_is_carried_over_a_cut(
     frames: list[Image.Image], painting: Image.Image, painter: Path, tmp_path: Path
 ) -> None:
