@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from creative.files import check_writable, explain, file_sha256, plain_name, replacing
+from creative.files import check_writable, explain, file_sha256, plain_name, replacing, shown
 
 SAVED_AS = (".mp4", ".gif")
 """The suffixes that videos are saved with."""
@@ -72,22 +72,22 @@ class Clip:
             VideoError: the file is damaged from here on.
         """
         count, until, damaged = 0, 0, False
-        shown: Image.Image | None = None
+        now: Image.Image | None = None
         try:
             for time, seconds, image in _decoded(self.path):
                 due = round(time * self.frames_per_second)  # frames that should have been shown before this one
-                while shown is not None and count < due:
-                    yield shown
+                while now is not None and count < due:
+                    yield now
                     count += 1
-                shown, until = image, round((time + seconds) * self.frames_per_second)
+                now, until = image, round((time + seconds) * self.frames_per_second)
         except VideoError:
             damaged = True
-        if shown is not None:
+        if now is not None:
             for _ in range(max(1, until - count)):
-                yield shown
+                yield now
                 count += 1
         if damaged:
-            raise VideoError(f"{self.path.name} is damaged after frame {count}.")
+            raise VideoError(f"{shown(self.path.name)} is damaged after frame {count}.")
 
 
 def even(size: tuple[int, int]) -> tuple[int, int]:
@@ -104,12 +104,14 @@ def open_video(path: str | os.PathLike[str]) -> Clip:
     av = _av()
     path = Path(path)
     if not path.is_file():
-        raise VideoError(f"{path} is a folder, not a video." if path.is_dir() else f"There is no file {path}.")
+        raise VideoError(
+            f"{shown(path)} is a folder, not a video." if path.is_dir() else f"There is no file {shown(path)}."
+        )
     try:
         with _opened(path) as container:
             stream = _picture_track(container)
             if stream is None:
-                raise VideoError(f"{path.name} has no picture track: it is no video.")
+                raise VideoError(f"{shown(path.name)} has no picture track: it is no video.")
             _check_sides(path, (stream.width, stream.height))
             count, sound = stream.frames or None, bool(container.streams.audio)
             duration = stream.duration * stream.time_base if stream.duration and stream.time_base else None
@@ -117,13 +119,15 @@ def open_video(path: str | os.PathLike[str]) -> Clip:
     except (av.error.FFmpegError, OSError, ValueError) as error:
         if isinstance(error, VideoError):
             raise
-        raise VideoError(f"{path.name} is no video that can be read (MP4, MOV, WebM, GIF and others can).") from None
+        raise VideoError(
+            f"{shown(path.name)} is no video that can be read (MP4, MOV, WebM, GIF and others can)."
+        ) from None
     try:
         first = next(_decoded(path), None)
     except VideoError:
         first = None
     if first is None:
-        raise VideoError(f"{path.name} has no frames that can be read.")
+        raise VideoError(f"{shown(path.name)} has no frames that can be read.")
     size = first[2].size
     _check_sides(path, size)
     steady = round(duration * rate) if duration else count
@@ -142,7 +146,7 @@ def _picture_track(container: Any) -> Any:
 
 def _check_sides(path: Path, size: tuple[int, int]) -> None:
     if max(size) > MAX_SIDE:
-        raise VideoError(f"{path.name} has {size[0]} × {size[1]} pixels; {MAX_SIDE} a side are allowed.")
+        raise VideoError(f"{shown(path.name)} has {size[0]} × {size[1]} pixels; {MAX_SIDE} a side are allowed.")
 
 
 def _steady_rate(container: Any, stream: Any) -> Fraction:
@@ -177,7 +181,7 @@ def _decoded(path: Path) -> Iterator[tuple[float, float, Image.Image]]:
                 lasts = float((frame.duration or 0) * frame.time_base) if frame.time_base else 0.0
                 yield max(0.0, time - begin), lasts, _upright(frame, stream.sample_aspect_ratio)
     except (av.error.FFmpegError, OSError) as error:
-        raise VideoError(f"{path.name} is damaged or cut short.") from error
+        raise VideoError(f"{shown(path.name)} is damaged or cut short.") from error
 
 
 def _upright(frame: Any, aspect: Fraction | None) -> Image.Image:
@@ -200,7 +204,7 @@ def check_video_output(path: str | os.PathLike[str]) -> Path:
     _av()
     path = Path(path)
     if path.suffix.lower() not in SAVED_AS:
-        raise VideoError(f"The name of a video must end in {' or '.join(SAVED_AS)}, but is {path.name or path}.")
+        raise VideoError(f"The name of a video must end in {' or '.join(SAVED_AS)}, but is {shown(path.name or path)}.")
     try:
         check_writable(path)
     except OSError as error:
@@ -246,7 +250,7 @@ def save_video(
             return sound is not None and _add_sound(beside, sound)
     except OSError as error:  # av's own errors are OSErrors too
         if isinstance(error, av.error.FFmpegError) and not error.errno:
-            raise VideoError(f"Could not write {path}: {error.strerror}.") from error
+            raise VideoError(f"Could not write {shown(path)}: {error.strerror}.") from error
         raise VideoError(explain(error, path)) from error
 
 

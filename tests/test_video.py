@@ -225,7 +225,8 @@ def test_what_is_no_video_is_told_in_a_sentence(tmp_path: Path) -> None:
     sounding(tmp_path / "sound.mp4", frames=0)
     whole = save_to(tmp_path / "whole.mp4", [texture(seed=seed) for seed in range(8)]).read_bytes()
     (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 4])
-    for name in ("text.mp4", "empty.mp4", "sound.mp4", "cut.mp4", "missing.mp4", "."):
+    (tmp_path / "two\nlines.mp4").write_text("once upon a time")
+    for name in ("two\nlines.mp4", "no\nfile.mp4", "text.mp4", "empty.mp4", "sound.mp4", "cut.mp4", "missing.mp4", "."):
         with pytest.raises(VideoError) as found:
             open_video(tmp_path / name)
         assert "\n" not in str(found.value)

@@ -261,6 +261,10 @@ def test_what_cannot_be_painted_is_told_at_the_call(
         style_video(clip, [], out, painter=painter)
     with pytest.raises(ValueError, match="or a preset"):
         style_video(clip, "udnie", out, painter=painter)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="must be VideoStyleSettings, but are a LiveStyleSettings"):
+        style_video(clip, painting, out, LiveStyleSettings(), painter=painter)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="must be LiveStyleSettings, but are a dict"):
+        live_painter(painting, {"size": 64}, painter=painter)  # type: ignore[arg-type]
     save_video([Image.new("RGB", (64, 8))], tmp_path / "flat.mp4", 5)
     with pytest.raises(StyleError, match="at least"):
         style_video(tmp_path / "flat.mp4", painting, out, VideoStyleSettings(**QUICK))

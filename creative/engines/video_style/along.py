@@ -67,6 +67,8 @@ def style_video(
     """
     clip = video if isinstance(video, Clip) else open_video(video)
     styles = checked_styles(style)
+    if not isinstance(settings, VideoStyleSettings):
+        raise ValueError(f"The settings must be VideoStyleSettings, but are a {type(settings).__name__}.")
     style_shares(settings, len(styles))
     for name, given, needed in (("a painter", painter, "instant"), ("a network's weights", weights, "optimise")):
         if given is not None and settings.engine != needed:

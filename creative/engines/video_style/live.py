@@ -39,6 +39,8 @@ def live_painter(
         ValueError: at the call: no such painter, or it cannot paint in these styles.
     """
     styles = checked_styles(style)
+    if not isinstance(settings, LiveStyleSettings):
+        raise ValueError(f"The settings must be LiveStyleSettings, but are a {type(settings).__name__}.")
     style_shares(settings, len(styles))
     return _Live(Instant(styles, settings, painter=painter, device=device), settings)
 
