@@ -29,7 +29,7 @@ MAX_SIDE = 8192
 _RATES = Fraction(1, 10), Fraction(240)
 _FASTEST = 120  # frames a second that are believed without counting them
 _LOST = 0.1  # share of the frames that may find no place at the mean rate
-_LOOKED_AT = 2000  # frames by which the rate is judged
+_LOOKED_AT = 500  # frames by which the rate is judged: some seconds of film
 _FORMATS = (  # no lists of other files, no texts and no single pictures, all of which FFmpeg would open
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,apng,mpeg,mpegts,mpegvideo,m4v,h264,hevc,av1,obu,ivf,flv,asf,ogg,"
     "dv,mxf,nut,rm,wtv,mjpeg,yuv4mpegpipe"
