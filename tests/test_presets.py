@@ -69,7 +69,7 @@ def test_painting_with_a_preset_is_like_painting_with_the_picture(saved: Path) -
     settings = StylizeSettings(size=160, iterations=(12,), precision="float32")
     from_picture = run(stylize(photo(), painting(), settings))
     from_preset = run(stylize(photo(), load_preset(saved), settings))
-    features = load_features("bundled", layers=("relu1_1", "relu2_1", "relu3_1"))
+    features = load_features("bundled", layers=("relu1_2", "relu2_2", "relu3_3"))
 
     def grams(image: Image.Image) -> list[torch.Tensor]:
         from creative.images import to_tensor
@@ -80,7 +80,7 @@ def test_painting_with_a_preset_is_like_painting_with_the_picture(saved: Path) -
     for one, other, plain in zip(
         grams(from_picture), grams(from_preset), grams(photo().resize((160, 120))), strict=True
     ):
-        assert (one - other).norm() < 0.15 * (one - plain).norm()
+        assert (one - other).norm() < 0.25 * (one - plain).norm()
 
 
 def test_a_preset_is_named_in_the_provenance_by_its_file(saved: Path) -> None:
@@ -156,7 +156,7 @@ def test_unknown_presets_and_other_files_are_told(tmp_path: Path, saved: Path) -
 def test_bundled_presets_are_small_complete_and_for_the_bundled_network(path: Path) -> None:
     preset = load_preset(path.stem)
     assert path.stem in list_presets()
-    assert path.stat().st_size <= 120_000
+    assert path.stat().st_size <= 210_000
     assert preset.title
     assert preset.painter
     assert preset.year
