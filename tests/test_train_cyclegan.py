@@ -16,7 +16,7 @@ from PIL import Image
 from toy_cyclegan import SETTINGS, draw, job
 
 from creative.blocks.gan import GANError
-from creative.checkpoint import load_checkpoint, read_metadata
+from creative.checkpoint import load_checkpoint, read_metadata, save_checkpoint
 from creative.data.draws import Draw
 from creative.data.pictures import PicturesError
 from creative.data.unpaired import UnpairedCrops, find_domains, pack_domains, warnings
@@ -271,6 +271,28 @@ def test_starts_from_a_finished_network(data: Path, whole: Path, tmp_path: Path)
         steps=1,
     )
     assert any("The folders look swapped: best.safetensors translates from hills to stripes" in m for m in told)
+
+
+def test_critics_of_another_feature_network_are_not_gone_on_with(data: Path, whole: Path, tmp_path: Path) -> None:
+    made = load_checkpoint(whole / "best.safetensors")
+    config = made.metadata["config"]
+    assert config["features"] == load_features(layers=["relu1_1"]).sha256
+    start = tmp_path / "older.safetensors"
+    save_checkpoint(start, made.tensors, {**made.metadata, "config": {**config, "features": "0" * 64}})
+    told: list[str] = []
+    few: dict[str, Any] = {"start_from": start, "steps": 1, "learning_rate": 1e-9, "a": "stripes", "b": "hills"}
+    train(data, tmp_path / "on", lambda step: told.append(step.message or ""), **few)
+    assert not any("swapped" in message for message in told)  # looks cannot be compared either
+    begun = networks(tmp_path / "on", "last.safetensors")
+    same = {
+        name: torch.allclose(begun[f"network.{name}"], made.tensors[name].float(), atol=1e-5)
+        for name in made.tensors
+        if "looks" not in name
+    }
+    critics = {name for name in same if name.startswith("critic") and name.endswith("weight")}
+    assert critics
+    assert not any(same[name] for name in critics)
+    assert all(same[name] for name in same if name.startswith(("a_to_b", "b_to_a", "discriminator")))
 
 
 # It stops

@@ -57,8 +57,11 @@ class Translators:
         self.kept = set(self.networks)
         self.networks["alarms"] = self.alarms
 
-    def load(self, path: Path) -> None:
+    def load(self, path: Path, *, critics: bool = True) -> None:
         """Begin with a finished network: its generators, and its discriminators where it has some.
+
+        Args:
+            critics: whether its critics too, which judge maps of the feature network that they were trained with.
 
         Raises:
             GANError: it has no generator of a direction that is to be trained.
@@ -68,7 +71,7 @@ class Translators:
             if side.discriminator is not None and load_checkpoint(path, prefix=f"discriminator_{side.name}.").tensors:
                 side.discriminator.load_state_dict(load_discriminator(path, side.name).state_dict())
             tensors = load_checkpoint(path, prefix=f"critic_{side.name}.").tensors
-            if side.critic is not None and tensors:
+            if critics and side.critic is not None and tensors:
                 try:
                     load_into(side.critic, tensors)
                 except CheckpointError as error:

@@ -71,7 +71,8 @@ def train_cyclegan(
         a, b: folders of pictures.
         settings: of the networks and their training; the defaults are the recipe of the bundled photo2monet.
         folder: for checkpoints, metrics.csv and the decoded pictures; a run that was stopped goes on from there.
-        start_from: a file made by this, to go on from: its weights and its size.
+        start_from: a file made by this, to go on from: its weights and its size; its critics of features and what it
+            knows of the folders' looks only where the bundled feature network is still the one that they are of.
         device: where to train.
         resume: go on where an earlier run in ``folder`` stopped.
 
@@ -96,17 +97,23 @@ def train_cyclegan(
 
 @dataclass(frozen=True)
 class Start:
-    """A finished network to go on from."""
+    """A finished network to go on from.
+
+    Attributes:
+        features: SHA-256 of the bundled network that its critics and its looks are of; empty if unknown.
+    """
 
     path: Path
     config: CycleGANConfig
     sha256: str
+    features: str
 
 
 def _load_start(path: Path) -> Start:
     from creative.files import file_sha256
 
-    return Start(path, read_config(path), file_sha256(path))
+    features = read_metadata(path).get("config", {}).get("features", "")
+    return Start(path, read_config(path), file_sha256(path), features)
 
 
 def _identity(domain: Domain) -> dict[str, Any]:
@@ -148,7 +155,8 @@ def _train(
     held_out = yield from pack_domains(a.held_out, b.held_out, folder / "pictures", size=settings.size)
     features = load_features(layers=JUDGED[BUNDLED], device=choose_device(device))
     looks = {name: looks_of(features, packed) for name, packed in zip("ab", training, strict=True)}
-    if start is not None and (warning := compare_looks(start.path, start.config, looks)):
+    known = start is not None and start.features == features.sha256
+    if start is not None and known and (warning := compare_looks(start.path, start.config, looks)):
         yield Step(0, settings.steps, message=warning)
     task = Translating(training, held_out, settings, features, about=about, looks=looks, start=start)
     return (yield from train(task, settings, folder, device=device, resume=resume))
@@ -195,7 +203,7 @@ class Translating(Task):
         kind = Cycle if self.settings.objective == "cycle" else OneWay
         self.translators = kind(self.shape, self.settings, self.training, self.device)
         if self.start is not None:
-            self.translators.load(self.start.path)
+            self.translators.load(self.start.path, critics=self.start.features == self.features.sha256)
         self._described: dict[str, Tensor] = {}
         return self.translators.networks
 
@@ -256,6 +264,7 @@ class Translating(Task):
     def config(self) -> dict[str, Any]:
         """The networks' shape, and what was learned from."""
         about = self.shape.to_json() | {"pictures": dict(self.about), "objective": self.settings.objective}
+        about["features"] = self.features.sha256
         return about | ({"start_from": self.start.sha256} if self.start else {})
 
 
