@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from apart import until_done
 from PIL import Image
-from toy_style import SETTINGS, SHAPE, draw, engine
+from toy_painter import save_toy_painter
+from toy_style import SETTINGS, SHAPE, draw, engine, job
 
-from creative.checkpoint import load_checkpoint, read_metadata
+from apps._painting_training import train_any
+from creative.checkpoint import load_checkpoint, read_metadata, save_checkpoint
 from creative.data.draws import Draw
 from creative.data.pictures import PicturesError, find_pictures, pack_pictures
-from creative.engines.instant_style import evaluate_instant_style, train_fast_style, train_instant_style
+from creative.engines.instant_style import (
+    evaluate_instant_style,
+    refit,
+    refit_predictor,
+    train_fast_style,
+    train_instant_style,
+    training,
+)
 from creative.engines.instant_style.bank import recoloured, varied
 from creative.engines.instant_style.lessons import Lessons, training_files
 from creative.engines.instant_style.objective import JUDGE_LAYERS, STRONGEST, Objective
 from creative.engines.training import TrainingError
 from creative.images import open_image, to_tensor
 from creative.losses import gram
-from creative.models.features import load_features
-from creative.models.style_net import StyleNetError, load_style_net
-from creative.options.instant_style import EvaluateInstantStyleSettings, TrainFastStyleSettings
+from creative.models.features import Features, load_features
+from creative.models.style_net import STYLE_LAYERS, StyleNetError, load_style_net, style_moments
+from creative.options.instant_style import (
+    EvaluateInstantStyleSettings,
+    TrainFastStyleSettings,
+    TrainInstantStyleInputs,
+)
 from creative.progress import run
-from creative.weights import WeightsError
+from creative.weights import WeightsError, find
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -179,10 +189,7 @@ def test_it_learns(data: Path, tmp_path: Path) -> None:
 
 
 def test_killed_and_started_again_ends_in_the_same_bytes(data: Path, whole: Path, tmp_path: Path) -> None:
-    jobs = [[str(data), str(tmp_path), {}, ["step:3", "half:1"]]]
-    command = [sys.executable, str(ROOT / "tests" / "toy_style.py"), json.dumps(jobs)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
-    subprocess.run(command, check=True, env=environment, timeout=120)
+    until_done(job, str(data), str(tmp_path), {}, moments=["step:3", "half:1"])
     assert (tmp_path / "best.safetensors").read_bytes() == (whole / "best.safetensors").read_bytes()
 
 
@@ -205,6 +212,60 @@ def test_another_run_is_refused_and_says_why(data: Path, whole: Path, tmp_path: 
             judge_weights=tmp_path / "x",
         )
     assert not list(tmp_path.iterdir())
+
+
+# Another feature network
+
+
+def other_features(path: Path) -> Path:
+    """The bundled network with other third to fifth stages."""
+    file, generator = load_checkpoint(find("features")), torch.Generator().manual_seed(1)
+    tensors = dict(file.tensors)
+    for name, tensor in tensors.items():
+        if name.startswith(("features.conv3", "features.conv4", "features.conv5")) and name.endswith("weight"):
+            noise = torch.randn(tensor.shape, generator=generator)
+            tensors[name] = (tensor.float() + 0.5 * float(tensor.float().std()) * noise).half()
+    return save_checkpoint(path, tensors, file.metadata)
+
+
+def test_with_another_feature_network_paintings_get_the_codes_that_they_had(
+    data: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new, painter = other_features(tmp_path / "new.safetensors"), whole / "best.safetensors"
+
+    def by_default_new(*, weights: Path | None = None, **values: Any) -> Features:
+        return load_features(weights=weights or new, **values)
+
+    for module in (refit, training):
+        monkeypatch.setattr(module, "load_features", by_default_new)
+    folders, judge = [data / "paintings", data / "photos"], data / "judge.safetensors"
+    with pytest.raises(StyleNetError, match="give that network too, as the old features"):
+        train_instant_style(folders, folders, SETTINGS, tmp_path / "out", judge_weights=judge, start_from=painter)
+    many = tmp_path / "many"
+    many.mkdir()
+    for number in range(60):
+        varied(find_pictures([data / "paintings"])[number % 3], number).resize((64, 64)).save(many / f"{number:02}.png")
+    settings, folders = SETTINGS.changed(steps=60, variants=30, held_out=()), [many]
+    path = run(refit_predictor(painter, find("features"), folders, settings, tmp_path / "out", device="cpu"))
+    network, told = load_style_net(path), read_metadata(path)["refit"]
+    assert network.config.features == load_features(layers=("relu1_1",), weights=new).sha256
+    assert told["left"] <= told["left_ridge"] < 0.8 * told["left_untouched"]
+    again = run(refit_predictor(painter, find("features"), folders, settings, tmp_path / "out", device="cpu"))
+    assert again.read_bytes() == path.read_bytes()
+
+
+def test_features_that_a_painter_was_not_made_with_are_refused(data: Path, tmp_path: Path) -> None:
+    old = other_features(tmp_path / "old.safetensors")
+    now = save_toy_painter(tmp_path / "now.safetensors")
+    with pytest.raises(StyleNetError, match="was made with another feature network"):
+        refit_predictor(now, old, [data / "paintings"], SETTINGS, tmp_path / "out")
+    one = save_toy_painter(tmp_path / "one.safetensors", of_one=True)
+    with pytest.raises(StyleNetError, match="it does not look at paintings"):
+        refit_predictor(one, old, [data / "paintings"], SETTINGS, tmp_path / "out")
+    inputs = TrainInstantStyleInputs(photos=(data / "photos",), styles=(data / "paintings",), old_features=old)
+    with pytest.raises(ValueError, match="but none was given"):
+        train_any(inputs, SETTINGS, "cpu", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 # One painting
@@ -239,7 +300,6 @@ def test_one_painting_begins_as_the_network_for_any(data: Path, whole: Path, tmp
     assert path.stat().st_size < (whole / "best.safetensors").stat().st_size
     photo = pictures(data, "photos")[:1]
     from creative.images import fit, resize
-    from creative.models.style_net import STYLE_LAYERS, style_moments
 
     painting = open_image(data / "paintings" / "0.png")
     seen = to_tensor(resize(painting, fit(painting.size, 64)))

@@ -1,13 +1,7 @@
-"""Tiny photos, paintings, a judge of random weights, and settings; as a script it trains, and dies where it is told.
-
-python toy_style.py '[[DATA, FOLDER, {"steps": 6}, ["step:3"]]]'
-"""
+"""Tiny photos, paintings, a judge of random weights, and settings; work that trains, and dies where it is told."""
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -85,20 +79,3 @@ def job(data: str, folder: str, settings: dict[str, Any], moment: str | None) ->
     for step in engine(Path(data), Path(folder), **settings):
         if step.done == end and step.metrics:
             die()
-
-
-def main() -> None:
-    import torch._dynamo  # noqa: F401 (once, not in every child)
-
-    for data, folder, settings, moments in json.loads(sys.argv[1]):
-        for moment in [*moments, None]:
-            child = os.fork()
-            if child == 0:
-                job(data, folder, settings, moment)
-                os._exit(0)
-            status = os.waitpid(child, 0)[1]
-            assert os.WIFSIGNALED(status) if moment else status == 0, f"{moment} in {folder}: status {status}"
-
-
-if __name__ == "__main__":
-    main()
