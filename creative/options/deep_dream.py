@@ -42,7 +42,7 @@ class Look:
 LOOKS: dict[LookName, Look] = {
     "creatures": Look(("relu5_2",), 1.0, 185, 1.4, 10, 0.014, 0.7),
     "castles": Look((), 1.0, 185, 1.4, 10, 0.014, 0.8, "castle"),
-    "birds": Look((), 1.0, 185, 1.4, 10, 0.014, 0.8, "toucan"),
+    "birds": Look((), 1.0, 185, 1.4, 10, 0.014, 0.8, "cock"),
     "heads": Look(("relu5_1",), 0.85, 130, 1.4, 12, 0.015, 0.7),
     "eyes": Look(("relu4_3",), 0.7, 130, 1.4, 10, 0.014, 0.7),
     "swirls": Look(("relu4_1",), 0.55, 185, 1.4, 10, 0.010, 0.6),
