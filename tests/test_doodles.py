@@ -267,7 +267,7 @@ def test_the_gradient_of_a_region_s_loss_is_that_of_its_finite_differences() -> 
         kind="moments",
         likeness=0.5,
     )
-    objective.follow("relu3_1", network(framed(style))["relu3_1"].detach() * 0.9)
+    objective.follow("relu3_1", network(framed(style, objective.frame))["relu3_1"].detach() * 0.9)
 
     def loss(at: torch.Tensor) -> float:
         seen_picture = framed(at, objective.frame)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from creative.engines.style_transfer.maps import FRAME, Maps, framed
+from creative.engines.style_transfer.maps import CANVAS_FRAME, Maps, framed
 from creative.images import Tile
 from creative.losses import Moments, content_loss, moments, projections, sliced_wasserstein
 
@@ -71,7 +71,7 @@ class Objective:
         kind: str = "gram",
         axes: Mapping[str, Tensor] | None = None,
         tile: int = 0,
-        frame: int = FRAME,
+        frame: int = CANVAS_FRAME,
         keep: tuple[Tensor, Tensor] | None = None,
         keep_weight: float = 0.0,
         likeness: float = 0.0,
