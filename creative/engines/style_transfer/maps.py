@@ -16,8 +16,8 @@ from creative.models.features import Features
 FRAME = 24
 """Pixels of its own reflection around a picture of a style: networks pad with zeros, and see something there."""
 CANVAS_FRAME = 40
-"""The same around what is painted, where what they see would come out as a coloured rim: at 192 pixels the outermost four
-differ from those inside by .10 with 24, .05 with 40, .03 with 56."""
+"""The same around what is painted, where what they see would come out as a coloured rim: at 192 pixels the outermost
+four differ from those inside by .10 with 24, .05 with 40, .03 with 56."""
 GUARD = 0.5
 """Part of a layer's receptive field that a position is kept clear of a region's border by."""
 
