@@ -68,10 +68,10 @@ def difference(one: Image.Image, other: Image.Image) -> float:
 def test_the_result_has_more_of_the_style_and_still_the_content() -> None:
     content, style = photo(128, 128), painting(128, 128)
     made = run(stylize(content, style, StylizeSettings(size=128, iterations=(25,))))
-    features = load_features("bundled", layers=("relu1_1", "relu2_1", "relu3_1"))
-    score = style_quality(to_tensor(content), to_tensor(style), to_tensor(made), features, content_layer="relu3_1")
+    features = load_features("bundled", layers=("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_2"))
+    score = style_quality(to_tensor(content), to_tensor(style), to_tensor(made), features, content_layer="relu3_3")
     assert score.style < 0.5
-    other = style_quality(to_tensor(content), to_tensor(style), to_tensor(style), features, content_layer="relu3_1")
+    other = style_quality(to_tensor(content), to_tensor(style), to_tensor(style), features, content_layer="relu3_3")
     assert score.content < 0.9 * other.content
     assert score.grain < 1.2
 

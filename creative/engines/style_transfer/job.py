@@ -32,7 +32,7 @@ from creative.style_presets import Preset
 
 STYLE_LAYERS = {
     # Searched for by style at equal content: weights/features.md.
-    "bundled": ("pixels=0.5", "relu1_2", "relu2_2", "relu3_3=2", "relu4_3=4", "relu5_2=4"),
+    "bundled": ("pixels", "relu1_2", "relu2_2", "relu3_3", "relu4_3=2", "relu5_2=2"),
     "vgg16": ("pixels=0.5", "relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
     "vgg19": ("pixels=0.5", "relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
     "squeezenet1_0": ("pixels=0.5", "relu1", "fire3", "fire5", "fire7", "fire9"),
@@ -43,7 +43,7 @@ STYLE_LAYERS = {
     "mobilenet_v2": ("pixels=0.5", "relu1", "block1", "block3", "block6", "block10"),
 }
 CONTENT_LAYERS = {
-    "bundled": ("relu4_2",),
+    "bundled": ("relu4_1",),
     "vgg16": ("relu4_2",),
     "vgg19": ("relu4_2",),
     "squeezenet1_0": ("fire5",),
