@@ -20,7 +20,7 @@ from creative.engines.style_transfer.checks import (
     checked_shape,
     checked_style_masks,
 )
-from creative.engines.style_transfer.maps import FRAME, Maps
+from creative.engines.style_transfer.maps import CANVAS_FRAME, Maps
 from creative.engines.style_transfer.optimizers import PAIRS
 from creative.engines.style_transfer.plan import Scale, fitting_tile, plan_scales
 from creative.engines.style_transfer.regions import Regions
@@ -227,7 +227,7 @@ def _size(content: Image.Image | None, content_map: Image.Image | None, settings
 def _tile(maps: Maps, scales: Sequence[Scale], settings: StylizeSettings) -> int:
     """The side of the tiles; 0 for none, as no size asked for needs them."""
     pixels = max(scale.pixels for scale in scales)
-    seen = max((scale.size[0] + 2 * FRAME) * (scale.size[1] + 2 * FRAME) for scale in scales)
+    seen = max((scale.size[0] + 2 * CANVAS_FRAME) * (scale.size[1] + 2 * CANVAS_FRAME) for scale in scales)
     tile = settings.tile if settings.tile is not None else fitting_tile(maps, seen, settings, PAIRS)
     tile = -(-tile // maps.multiple) * maps.multiple
     tile = tile if pixels > tile**2 else 0
