@@ -53,7 +53,8 @@ def test_positions_of_teacher_and_student_lie_over_one_another(hint: Hint) -> No
     student = evenly_weighted("bundled", [hint.student])
     centres = []
     for taught in (True, False):
-        picture = torch.rand(1, 3, 256, 256, dtype=torch.double, requires_grad=True)
+        # Bright, so that no ReLU cuts anything off.
+        picture = torch.ones(1, 3, 256, 256, dtype=torch.double, requires_grad=True)
         target = teach(teacher, [hint], picture)[hint.name]
         map_ = target if taught else hint.over(student(picture)[hint.student], target)
         middle = target.shape[-1] // 2
