@@ -103,7 +103,8 @@ def test_gradient_is_that_of_finite_differences(kind: str) -> None:
     towards = gradient / gradient.norm()
 
     def loss(step: float) -> float:
-        moved = framed(point + step * towards, goal.frame)
+        still, direction = (framed(values, goal.frame) for values in (point, towards))
+        moved = still + step * goal._fading(still) * direction  # what lies in the frame is meant to count less
         core = maps(moved)
         return float(goal._style(goal._see(core, 0)) + goal._rest(moved, core, 0)[0])
 

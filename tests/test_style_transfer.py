@@ -16,7 +16,7 @@ from PIL import Image, ImageChops, ImageStat
 
 from creative.engines.style_transfer import stylize
 from creative.engines.style_transfer.colours import colour_moments, recoloured
-from creative.engines.style_transfer.maps import Maps
+from creative.engines.style_transfer.maps import CANVAS_FRAME, Maps
 from creative.engines.style_transfer.optimizers import LBFGS, AveragedAdam, Smoothing, resized
 from creative.engines.style_transfer.plan import Clock, Scale, bytes_per_pixel, fitting_tile, plan_scales
 from creative.images import open_image, save_image, to_tensor, with_lightness
@@ -141,6 +141,14 @@ def test_there_is_no_rim() -> None:
         levels = np.asarray(painted.convert("L"), float) / 255
         rims.append(abs(levels[depth < 4].mean() - levels[(depth >= 12) & (depth < 36)].mean()))
     assert np.mean(rims) < 0.09  # .05, and .14 with a frame of 8 pixels
+
+
+def test_there_is_no_line_where_the_frame_ends() -> None:
+    settings = StylizeSettings(size=160, iterations=(40,), scales=1, strength=1.0)
+    painted = run(stylize(Image.new("RGB", (160, 160), (200, 190, 170)), load_preset("great-wave"), settings))
+    detail = np.abs(np.diff(np.asarray(painted.convert("L"), float), 2, axis=0)).mean(1)
+    at, near = detail[CANVAS_FRAME - 2 : CANVAS_FRAME], detail[[34, 35, 36, 41, 42, 43]]
+    assert at.mean() < 1.6 * near.mean()  # 2.4 where the frame counts up to its end
 
 
 def test_colours_of_the_photo_are_kept() -> None:

@@ -140,8 +140,20 @@ class Objective:
         picture = picture.detach().requires_grad_()
         whole = framed(picture, self.frame)
         losses, slope = self._whole(whole) if len(self.tiles) == 1 else (yield from self._tiled(whole))
-        gradient = torch.autograd.grad(whole, picture, slope)[0] if self.frame else slope
+        gradient = torch.autograd.grad(whole, picture, slope * self._fading(slope))[0] if self.frame else slope
         return losses, gradient if self.keep is None else gradient + self._keeping(picture.detach(), *self.keep)
+
+    def _fading(self, slope: Tensor) -> Tensor:
+        """How much each pixel of the framed picture counts, (H, W): 1 in the picture, falling to 0 at the frame's end.
+
+        There networks see the zeros that they pad with. Reflected into the picture at full strength, what they make of
+        that is a dotted line as far from the border as the frame is wide.
+        """
+        rows, columns = (
+            torch.minimum(torch.arange(side), torch.arange(side).flip(0)).add(0.5).div(self.frame).clamp(max=1)
+            for side in slope.shape[-2:]
+        )
+        return torch.minimum(rows[:, None], columns[None]).to(slope)
 
     def _keeping(self, picture: Tensor, kept: Tensor, mask: Tensor) -> Tensor:
         """The gradient of the loss of Ruder et al. (2016, arXiv:1604.08610), equation 7: it needs no network."""
