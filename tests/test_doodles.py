@@ -271,7 +271,7 @@ def test_the_gradient_of_a_region_s_loss_is_that_of_its_finite_differences() -> 
 
     def loss(at: torch.Tensor) -> float:
         still, moved = (framed(values, objective.frame) for values in (picture, at - picture))
-        seen_picture = still + objective._fading(still) * moved  # what lies in the frame is meant to count less
+        seen_picture = still + objective._faded(moved.clone())  # what lies in the frame is meant to count less
         core = network(seen_picture)
         return float(objective._style(objective._see(core, 0)) + objective._rest(seen_picture, core, 0)[0])
 

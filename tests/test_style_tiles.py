@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -104,12 +105,25 @@ def test_gradient_is_that_of_finite_differences(kind: str) -> None:
 
     def loss(step: float) -> float:
         still, direction = (framed(values, goal.frame) for values in (point, towards))
-        moved = still + step * goal._fading(still) * direction  # what lies in the frame is meant to count less
+        moved = still + step * goal._faded(direction.clone())  # what lies in the frame is meant to count less
         core = maps(moved)
         return float(goal._style(goal._see(core, 0)) + goal._rest(moved, core, 0)[0])
 
     slope = (loss(1e-5) - loss(-1e-5)) / 2e-5
     assert slope == pytest.approx(gradient.norm().item(), rel=1e-3)
+
+
+@pytest.mark.parametrize("size", [(101, 64), (47, 130), (30, 5)])
+def test_the_frame_fades_in_place(size: tuple[int, int]) -> None:
+    """A copy of the gradient and a map of the fading would be as large as the picture."""
+    goal = objective(maps_of("bundled"), "bundled", size, 0, content=None)
+    slope = picture(*goal.size, seed=3)
+    rows, columns = (np.minimum(np.arange(side), np.arange(side)[::-1]) for side in goal.size)
+    counted = np.minimum(1, (np.minimum(rows[:, None], columns) + 0.5) / goal.frame)
+    expected, place = slope * torch.from_numpy(counted), slope.data_ptr()
+    faded = goal._faded(slope)
+    assert faded.data_ptr() == place
+    torch.testing.assert_close(faded, expected, rtol=1e-6, atol=0)
 
 
 def test_losses_start_near_one_for_any_layer() -> None:

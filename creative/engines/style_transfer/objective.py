@@ -93,8 +93,16 @@ class Objective:
         self.targets = [{layer: self._compared(aim.seen[layer]) for layer in self.style_layers} for aim in self.aims]
         seen = self._see_content(framed(content, self.frame)) if content is not None else None
         self.scales = self._scales(seen)
+        self._fading = self._ramps()
 
     # --- what is done once ---
+
+    def _ramps(self) -> tuple[Tensor, Tensor]:
+        """How much the pixels of the frame count, rising towards the picture: beside it (frame,), above (frame, W)."""
+        rising = torch.arange(self.frame, device=self.maps.device).add(0.5).div(max(self.frame, 1))
+        along = torch.ones(self.size[1], device=self.maps.device)
+        along[: self.frame], along[self.size[1] - self.frame :] = rising, rising.flip(0)
+        return rising, torch.minimum(rising[:, None], along)
 
     def _see_content(self, content: Tensor) -> list[dict[str, Seen]]:
         """Keep the photo's maps of the content layers; return what the style's loss sees of it, for each aim."""
@@ -140,20 +148,22 @@ class Objective:
         picture = picture.detach().requires_grad_()
         whole = framed(picture, self.frame)
         losses, slope = self._whole(whole) if len(self.tiles) == 1 else (yield from self._tiled(whole))
-        gradient = torch.autograd.grad(whole, picture, slope * self._fading(slope))[0] if self.frame else slope
+        gradient = torch.autograd.grad(whole, picture, self._faded(slope))[0] if self.frame else slope
         return losses, gradient if self.keep is None else gradient + self._keeping(picture.detach(), *self.keep)
 
-    def _fading(self, slope: Tensor) -> Tensor:
-        """How much each pixel of the framed picture counts, (H, W): 1 in the picture, falling to 0 at the frame's end.
+    def _faded(self, slope: Tensor) -> Tensor:
+        """The gradient by the framed picture (1, 3, H, W) with less and less of it towards the frame's end; in place.
 
         There networks see the zeros that they pad with. Reflected into the picture at full strength, what they make of
         that is a dotted line as far from the border as the frame is wide.
         """
-        rows, columns = (
-            torch.minimum(torch.arange(side), torch.arange(side).flip(0)).add(0.5).div(self.frame).clamp(max=1)
-            for side in slope.shape[-2:]
-        )
-        return torch.minimum(rows[:, None], columns[None]).to(slope)
+        width, (sides, ends) = self.frame, self._fading
+        between = slope[..., width:-width, :]
+        slope[..., :width, :] *= ends
+        slope[..., -width:, :] *= ends.flip(0)
+        between[..., :width] *= sides
+        between[..., -width:] *= sides.flip(0)
+        return slope
 
     def _keeping(self, picture: Tensor, kept: Tensor, mask: Tensor) -> Tensor:
         """The gradient of the loss of Ruder et al. (2016, arXiv:1604.08610), equation 7: it needs no network."""
