@@ -19,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from creative.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from creative.images import source_of
 from creative.losses import Moments
 from creative.weights import WeightsError, find_preset
 
@@ -73,6 +74,13 @@ class Preset:
         share = math.log(longest / below) / math.log(above / below) if above > below else 0.0
         low, high = self.statistics[below], self.statistics[above]
         return {layer: low[layer] * (1 - share) + high[layer] * share for layer in low}
+
+
+def style_source(style: Image.Image | Preset) -> dict[str, str]:
+    """For provenance: the file of a painting or a preset, and its SHA-256."""
+    if isinstance(style, Preset):
+        return {"file": style.file or style.name, "sha256": style.sha256}
+    return source_of(style)
 
 
 def load_preset(name: str | Path) -> Preset:

@@ -25,7 +25,6 @@ from creative.engines.fast_style.request import (
     precision_of,
     ready_painter,
     style_shares,
-    style_source,
 )
 from creative.images import (
     colour_statistics,
@@ -42,7 +41,7 @@ from creative.models.style_net import mixed
 from creative.options.fast_style import InstantSettings
 from creative.progress import Step
 from creative.provenance import Provenance, describe_run
-from creative.style_presets import Preset
+from creative.style_presets import Preset, style_source
 
 LEAST = 1e-4
 """Share of a pixel below which no style covers it."""

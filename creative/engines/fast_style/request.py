@@ -10,7 +10,7 @@ from PIL import Image
 
 from creative.device import fast_dtype
 from creative.engines.fast_style.painter import Painter, PainterError, choose_painter, load_painter
-from creative.images import in_rgb, source_of
+from creative.images import in_rgb
 from creative.options.fast_style import ANY_PAINTING
 from creative.options.style_transfer import StrokeSettings
 from creative.style_presets import Preset
@@ -49,13 +49,6 @@ def style_shares(settings: StrokeSettings, count: int) -> tuple[float, ...]:
     if len(given) != count:
         raise PainterError(f"style_weights must be one number for each of the {count} styles, but are {len(given)}.")
     return tuple(weight / sum(given) for weight in given)
-
-
-def style_source(style: Style) -> dict[str, str]:
-    """For provenance: the file of a style and its SHA-256."""
-    if isinstance(style, Preset):
-        return {"file": style.file or style.name, "sha256": style.sha256}
-    return source_of(style)
 
 
 def ready_painter(

@@ -8,16 +8,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from creative.engines.style_transfer.colours import colour_moments, recoloured
 from creative.engines.style_transfer.job import Job
 from creative.engines.style_transfer.optimizers import resized
 from creative.engines.style_transfer.seeing import sized
-from creative.images import source_of, to_image, with_lightness
+from creative.images import colour_statistics, recoloured, to_image, with_lightness
 from creative.options.doodles import DoodleSettings
 from creative.options.style_transfer import StylizeSettings, TextureSettings
 from creative.provenance import describe_run
 from creative.settings import Settings
-from creative.style_presets import Preset
+from creative.style_presets import Preset, style_source
 
 
 def finished(job: Job, picture: Tensor, counts: tuple[int, ...]) -> Image.Image:
@@ -31,7 +30,7 @@ def finished(job: Job, picture: Tensor, counts: tuple[int, ...]) -> Image.Image:
                 if job.settings.colours == "photo":
                     picture = with_lightness(content, picture)
                 elif presets:
-                    picture = recoloured(picture, colour_moments(content))
+                    picture = recoloured(picture, *colour_statistics(content))
             if job.mask is not None:
                 picture = torch.lerp(content, picture, sized(job.mask, job.size, job.device))
         image = to_image(picture)
@@ -54,7 +53,7 @@ def _provenance(job: Job, counts: tuple[int, ...]) -> Any:
         precision=_name(job.maps.precision),
     )
     action, recorded = _action(job, effective)
-    styles = [_source(style) for style in job.styles]
+    styles = [style_source(style) for style in job.styles]
     return describe_run(
         action,
         recorded,
@@ -87,12 +86,6 @@ def _weights_of(picture: Image.Image | None) -> dict[str, str]:
     """The networks that made a picture, where it was made here."""
     made = picture.info.get("provenance") if picture is not None else None
     return dict(made.weights) if made is not None else {}
-
-
-def _source(style: Image.Image | Preset) -> dict[str, str]:
-    if isinstance(style, Preset):
-        return {"file": style.file or style.name, "sha256": style.sha256}
-    return source_of(style)
 
 
 def _name(precision: torch.dtype | None) -> str:

@@ -9,20 +9,19 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from creative.engines.style_transfer.colours import colour_moments, recoloured
 from creative.engines.style_transfer.job import Job
 from creative.engines.style_transfer.maps import framed
 from creative.engines.style_transfer.objective import Aim, Seen
 from creative.engines.style_transfer.patches import Patches
 from creative.engines.style_transfer.plan import Scale
-from creative.images import fit, resize, to_tensor
+from creative.images import colour_statistics, fit, recoloured, resize, to_tensor
 from creative.losses import PIXELS, Moments, moments, projections
 from creative.style_presets import Preset
 
 NOISE = 0.15
 """Standard deviation of the noise that a texture starts from."""
 COLOURS_AT = 256
-"""Longest side of a painting whose colours are counted, pixels."""
+"""Longest side of a picture whose colours are counted, pixels."""
 COARSE = 4
 """Least stride of the layer whose patches are compared: finer ones are of strokes, which moments know."""
 FINEST = 512
@@ -64,7 +63,8 @@ def _painting(job: Job, scale: Scale, style: Image.Image | Preset | None = None)
     longest = min(max(max(scale.size) * job.settings.style_scale, least), max(style.size))
     picture = sized(style, fit(style.size, round(longest)), job.device)
     if job.settings.colours != "painting" and job.content is not None:
-        picture = recoloured(picture, colour_moments(sized(job.content, fit(job.content.size, 256), job.device)))
+        small = sized(job.content, fit(job.content.size, COLOURS_AT), job.device)
+        picture = recoloured(picture, *colour_statistics(small))
     return picture
 
 
@@ -116,10 +116,14 @@ def first_picture(
     else:
         return content.clone()
     if job.regions is None:
-        return recoloured(plain, _mixed_colours(job, seen))
+        return _in_colours(plain, _mixed_colours(job, seen))
     masks = job.regions.targets(shape, job.device)
-    parts = [recoloured(plain, colours) * mask for colours, mask in zip(_region_colours(job), masks, strict=True)]
+    parts = [_in_colours(plain, colours) * mask for colours, mask in zip(_region_colours(job), masks, strict=True)]
     return torch.stack(parts).sum(0)
+
+
+def _in_colours(picture: Tensor, colours: Moments) -> Tensor:
+    return recoloured(picture, colours.mean, colours.covariance)
 
 
 def _region_colours(job: Job) -> list[Moments]:
@@ -137,7 +141,7 @@ def _mixed_colours(job: Job, seen: Sequence[Mapping[str, Seen]]) -> Moments:
             colours = values[PIXELS]
             assert isinstance(colours, Moments)
         else:
-            colours = colour_moments(sized(style, fit(style.size, COLOURS_AT), job.device))
+            colours = moments(sized(style, fit(style.size, COLOURS_AT), job.device)).normalised()
         parts.append(colours * weight)
     return sum(parts[1:], start=parts[0])
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from creative.device import choose_device
 from creative.engines.fast_style import Painter
-from creative.engines.fast_style.request import Style, checked_styles, style_shares, style_source
+from creative.engines.fast_style.request import Style, checked_styles, style_shares
 from creative.engines.video_style.ways import Carried, Instant, Optimising, Way
 from creative.files import file_sha256, plain_name
 from creative.images import fit, resize
@@ -27,6 +27,7 @@ from creative.options.video_style import VideoStyleSettings
 from creative.progress import Step
 from creative.provenance import describe_run
 from creative.reel import Reel
+from creative.style_presets import style_source
 from creative.video import Clip, VideoError, even, open_video
 
 
