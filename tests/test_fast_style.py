@@ -117,8 +117,9 @@ def test_colours_of_the_photo_are_kept_and_matched(painter: Painter) -> None:
     kept = to_tensor(painted(painter, colours="photo"))
     chroma = [(seen - lightness(seen)).flatten() for seen in (photo, plain, kept)]
     assert (chroma[2] - chroma[0]).abs().mean() < 0.2 * (chroma[1] - chroma[0]).abs().mean()
-    matched = to_tensor(painted(painter, load_preset("starry-night"), colours="matched"))
-    assert torch.allclose(colour_statistics(matched)[0], colour_statistics(photo)[0], atol=0.02)
+    for colours in ("matched", "photo"):  # a preset has its own colours, and its own lightness
+        made = to_tensor(painted(painter, load_preset("starry-night"), colours=colours))
+        assert torch.allclose(colour_statistics(made)[0], colour_statistics(photo)[0], atol=0.04)  # clipped
 
 
 def test_stroke_size_is_the_size_at_which_a_style_is_seen(painter: Painter) -> None:

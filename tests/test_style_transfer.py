@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageChops, ImageStat
+from PIL import Image, ImageChops, ImageEnhance, ImageStat
 
 from creative.engines.style_transfer import stylize
 from creative.engines.style_transfer.maps import CANVAS_FRAME, Maps
@@ -157,6 +157,14 @@ def test_colours_of_the_photo_are_kept() -> None:
     assert np.abs(one - other).mean() < 6  # clipping costs some
     painted = run(stylize(content, painting(), quick()))
     assert np.abs(np.asarray(painted.convert("YCbCr"), float)[..., 1:] - other).mean() > 20
+
+
+def test_with_the_photo_s_colours_a_preset_darkens_no_photo() -> None:
+    """A painting's lightness is fitted to the photo's before it is painted, a preset's after."""
+    content = ImageEnhance.Brightness(photo()).enhance(1.5)
+    made = run(stylize(content, load_preset("starry-night"), quick(colours="photo", iterations=(10,), strength=1.0)))
+    one, other = (float(ImageStat.Stat(image.convert("L")).mean[0]) for image in (made, content))
+    assert abs(one - other) < 16  # 60 where it is not
 
 
 def test_matched_colours_have_the_photo_s_mean() -> None:

@@ -159,10 +159,10 @@ def _finished(job: Job, picture: Tensor, painted: Tensor) -> Image.Image:
     """The picture with colours and mask applied, and what it takes to make it again."""
     settings = job.settings
     with torch.no_grad():
+        if settings.colours != "painting" and (job.painter.of_one_painting or _has_presets(job)):
+            painted = recoloured(painted, *colour_statistics(picture))
         if settings.colours == "photo":
             painted = with_lightness(picture, painted)
-        elif settings.colours == "matched" and (job.painter.of_one_painting or _has_presets(job)):
-            painted = recoloured(painted, *colour_statistics(picture))
         if job.mask is not None:
             painted = torch.lerp(picture, painted, to_tensor(resize(job.mask, job.size), picture.device))
         image = to_image(painted)

@@ -26,11 +26,10 @@ def finished(job: Job, picture: Tensor, counts: tuple[int, ...]) -> Image.Image:
         if job.content is not None and (job.settings.colours != "painting" or job.mask is not None):
             content = sized(job.content, job.size, job.device)
             if job.settings.colours != "painting":
-                presets = any(isinstance(style, Preset) for style in job.styles)
+                if any(isinstance(style, Preset) for style in job.styles):  # a painting was recoloured itself
+                    picture = recoloured(picture, *colour_statistics(content))
                 if job.settings.colours == "photo":
                     picture = with_lightness(content, picture)
-                elif presets:
-                    picture = recoloured(picture, *colour_statistics(content))
             if job.mask is not None:
                 picture = torch.lerp(content, picture, sized(job.mask, job.size, job.device))
         image = to_image(picture)
