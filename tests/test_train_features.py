@@ -127,6 +127,7 @@ def test_a_stopped_run_from_a_finished_network_goes_on(data: Path, finished: Pat
         "cutmix": 0.5,
         "unnatural": 0.4,
         "painted": 0.25,
+        "optimizer": "muon",
     }
     whole, _ = fit(data, tmp_path / "whole", finished, **values)
     chosen = settings(**values)

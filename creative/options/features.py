@@ -115,6 +115,7 @@ class EvaluateFeaturesInputs(FeaturesInputs):
     )
 
 
+Optimizer = Literal["adamw", "muon"]
 Measurement = Literal["recognition", "maps", "cost", "drawings", "scenes", "styles"]
 
 
@@ -179,7 +180,10 @@ class FeaturesSettings(TrainingSettings):
         3e-3, gt=0, le=10, title="Learning rate", widget="number", description="Step size of the optimiser at its peak"
     )
     weight_decay: float = Field(
-        1e-2, ge=0, le=10, title="Weight decay", widget="number", description="AdamW's decoupled decay", advanced=True
+        1e-2, ge=0, le=10, title="Weight decay", widget="number", description="Decoupled decay", advanced=True
+    )
+    optimizer: Optimizer = Field(
+        "adamw", title="Optimiser", description="muon learns the kernels by Muon, the rest by AdamW", advanced=True
     )
     warmup: int = Field(
         200, ge=0, title="Warm-up", description="Steps in which the rate rises to its peak", advanced=True

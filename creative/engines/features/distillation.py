@@ -10,7 +10,7 @@ about every class with every picture, and its probabilities. Nobody's labels are
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from creative.data.pictures import (
 from creative.engines.features.hints import CLASS_TEACHER, HINTS, Hint, hint_layers, stage_of, teach, teacher_names
 from creative.engines.features.regressors import Regressors
 from creative.engines.features.unnatural import PaintedPool, cutmix, normalised, unnatural
-from creative.engines.training import Networks, Task, TrainingError, Update, check_run, train
+from creative.engines.training import MuonAdamW, Networks, Task, TrainingError, Update, check_run, train
 from creative.models.features import IMAGENET_MEAN, IMAGENET_STD, Classifier, load_classifier
 from creative.models.vgg import VGG, VGGConfig, fold_norms, rescale_layers, unfold_norms
 from creative.options.features import FeaturesSettings
@@ -42,6 +42,8 @@ from creative.progress import Step
 
 CALIBRATION = 256
 """Pictures by which maps are standardised and layers are scaled."""
+FIT = 2048
+"""Pictures that regressors are fitted to, where the network is finished already."""
 
 
 def train_features(
@@ -181,13 +183,27 @@ class Distillation(Task):
             finished = VGG(self.network)
             load_into(finished, self.start.tensors)
             finished.to(self.device)
-            pictures = normalised(calibration)
-            self.student = unfold_norms(finished, pictures)
-            maps = finished.requires_grad_(False).maps(pictures, {hint.student for hint in self.hints})
-            self.regressors.to(self.device).fit(maps, self.regressors.standardise(taught))
+            self.student = unfold_norms(finished, normalised(calibration))
+            self.regressors.to(self.device).fit(self._seen_by(finished.requires_grad_(False)))
         for name, module in self.student.features.named_children():
             module.requires_grad_(stage_of(name) > self.settings.frozen_stages)
         return {"student": self.student, "regressors": self.regressors}
+
+    def _seen_by(self, network: VGG) -> Iterator[tuple[dict[str, Tensor], dict[str, Tensor]]]:
+        """Maps of a network and of the teachers, standardised, of the middles of the first pictures learned from."""
+        layers = {hint.student for hint in self.hints}
+        for step in range(math.ceil(min(FIT, len(self.packed)) / self.settings.batch_size)):
+            places = [draw.index for draw in self._draws(step)]
+            pictures = centre_crops(self.packed, self.settings.crop, places=places).to(self.device)
+            taught, _ = self._taught(pictures, classes=False)
+            yield network.maps(normalised(pictures), layers), self.regressors.standardise(taught)
+
+    def optimizers(self, networks: Networks, settings: TrainingSettings) -> dict[str, torch.optim.Optimizer]:
+        """AdamW, or Muon for the kernels."""
+        if self.settings.optimizer == "adamw":
+            return super().optimizers(networks, settings)
+        parameters = [p for network in networks.values() for p in network.parameters() if p.requires_grad]
+        return {"all": MuonAdamW(parameters, settings.learning_rate, settings.weight_decay)}
 
     def dataset(self) -> AugmentedPictures:
         """Random crops, uint8."""

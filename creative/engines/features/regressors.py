@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -29,14 +29,23 @@ class Regressors(nn.Module):
         return {h.name: self.convs[h.name](h.over(maps[h.student], targets[h.name])) for h in self.hints}
 
     @torch.no_grad()
-    def fit(self, maps: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> None:
-        """The best weights for these maps and targets, in closed form."""
+    def fit(self, seen: Iterable[tuple[Mapping[str, Tensor], Mapping[str, Tensor]]]) -> None:
+        """The best weights in closed form.
+
+        Args:
+            seen: the student's maps and the teachers', standardised, of batch after batch.
+        """
+        sums: dict[str, Tensor] = {}
+        for maps, targets in seen:
+            for hint in self.hints:
+                x = hint.over(maps[hint.student], targets[hint.name]).movedim(1, -1).flatten(0, 2).double()
+                y = targets[hint.name].movedim(1, -1).flatten(0, 2).double()
+                x = F.pad(x, (0, 1), value=1.0)
+                sums[hint.name] = sums.get(hint.name, 0) + x.T @ torch.cat((x, y), 1)
         for hint in self.hints:
-            x = hint.over(maps[hint.student], targets[hint.name]).movedim(1, -1).flatten(0, 2).double()
-            y = targets[hint.name].movedim(1, -1).flatten(0, 2).double()
-            x = F.pad(x, (0, 1), value=1.0)
-            ridge = 1e-3 * x.square().mean() * len(x) * torch.eye(x.shape[1]).to(x)
-            found = torch.linalg.solve(x.T @ x + ridge, x.T @ y).float()
+            products, targets_ = sums[hint.name].tensor_split([len(sums[hint.name])], 1)
+            ridge = 1e-3 * products.diagonal().mean() * torch.eye(len(products)).to(products)
+            found = torch.linalg.solve(products + ridge, targets_).float()
             conv = self.convs[hint.name]
             assert isinstance(conv, nn.Conv2d)
             assert conv.bias is not None
