@@ -16,6 +16,7 @@ from apps._app import Action
 from apps._form_action import fields_of, read_form
 from apps._form_gradio import gr
 from apps._form_widgets import Widget
+from apps._jobs import told
 from apps._live import SIDE, STREAMS, Busy
 
 SCRIPT = (Path(__file__).parent / "_live.js").read_text(encoding="utf-8")
@@ -87,9 +88,11 @@ class LiveForm:
         except Busy:
             answer["wait"] = "Somebody's job is running; the camera goes on after it."
         except (ValueError, OSError) as problem:
-            answer["failed"] = str(problem)
+            if isinstance(problem, OSError):
+                traceback.print_exc()  # on the server; the page gets a sentence
+            answer["failed"] = told(problem)
         except Exception as problem:
-            traceback.print_exc()  # on the server; the page gets a sentence
+            traceback.print_exc()
             answer["failed"] = f"This failed unexpectedly ({type(problem).__name__}); the server's log says more."
         if "failed" in answer:
             STREAMS.end(owner)

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import html
+import os
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from apps._pace import Pace, span
+from creative.files import shown
 from creative.progress import Step
+
+
+def told(problem: ValueError | OSError) -> str:
+    """One sentence on what went wrong, for a page: of a file it has the name only, as visitors know no folders here."""
+    if not isinstance(problem, OSError):
+        return str(problem)
+    name = Path(os.fsdecode(problem.filename)).name if isinstance(problem.filename, str | bytes) else ""
+    known = ": ".join(part for part in (shown(name), (problem.strerror or "").lower()) if part)
+    return f"A file could not be read or written{f' ({known})' if known else ''}; the server's log says more."
 
 
 class Turns:

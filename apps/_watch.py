@@ -12,7 +12,7 @@ from threading import Event
 from apps import _app
 from apps._app import Action, Saved
 from apps._curves import curves
-from apps._jobs import MACHINE, RUNNING, line, waiting, working
+from apps._jobs import MACHINE, RUNNING, line, told, waiting, working
 from apps._pace import Pace
 from apps._results import Place
 from apps._views import View, preview_view, result_view, several_view
@@ -85,10 +85,12 @@ def watch(
         else:
             yield result_view(action, saved, inputs, settings, folder)
     except (ValueError, OSError) as problem:
-        yield View(status=line("failed", [str(problem)]))
-        raise JobError(str(problem)) from None
+        if isinstance(problem, OSError):
+            traceback.print_exc()  # on the server; the page gets a sentence
+        yield View(status=line("failed", [told(problem)]))
+        raise JobError(told(problem)) from None
     except Exception as problem:
-        traceback.print_exc()  # on the server; the page gets a sentence
+        traceback.print_exc()
         sentence = f"This failed unexpectedly ({type(problem).__name__}: {problem}); the server's log says more."
         yield View(status=line("failed", [sentence]))
         raise JobError(sentence) from None
@@ -121,7 +123,7 @@ def _each(
             with contextlib.closing(_app.perform(action, inputs, settings, out=out)) as engine:
                 saved = yield from _follow(engine, stop, folder, action.output, f"{number} of {len(jobs)}")
         except (ValueError, OSError) as problem:
-            wrong.append(str(problem))
+            wrong.append(told(problem))
             continue
         if saved is not None:
             done.append((inputs, saved))

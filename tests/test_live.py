@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import base64
+import errno
 import io
+import json
 import threading
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from PIL import Image
 
 from apps import _live
 from apps._app import Live
+from apps._form_live import LiveForm
 from apps._jobs import MACHINE
 from apps._live import Busy, Streams
 from creative.settings import Field, Inputs, Settings
@@ -115,3 +120,30 @@ def test_what_is_no_frame_is_refused(picture: str) -> None:
     with pytest.raises(ValueError, match="did not arrive whole"):
         Streams().frame("ann", LIVE, NoInputs(), Tint(), picture)
     assert not STARTED
+
+
+@pytest.mark.parametrize(
+    ("problem", "sentence"),
+    [
+        (ValueError("The painter knows no such style."), "The painter knows no such style."),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/srv/secret/painter.part"),
+            "A file could not be read or written (painter.part: no space left on device); the server's log says more.",
+        ),
+        (ConnectionResetError("[raw]"), "A file could not be read or written; the server's log says more."),
+        (RuntimeError("[raw]"), "This failed unexpectedly (RuntimeError); the server's log says more."),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_goes_wrong_is_one_sentence_on_the_page(problem: Exception, sentence: str) -> None:
+    def fail(*_: object) -> Callable[[Image.Image], Image.Image]:
+        raise problem
+
+    form = object.__new__(LiveForm)
+    form.action, form.live = cast(Any, SimpleNamespace(verb="paint")), Live(NoInputs, Tint, fail)
+    form.inputs, form.settings = [], []
+    request: Any = SimpleNamespace(session_hash="ann")
+    event: Any = SimpleNamespace(name="live", number=1, frame=frame())
+    answer = json.loads(form._answer(request, event))
+    assert answer["failed"] == sentence
+    assert "picture" not in answer
