@@ -25,6 +25,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -122,10 +123,10 @@ def train(folder: Path, steps: int, minutes: float, changes: Sequence[str], devi
     data = [folder / name for name in FOLDERS if (folder / name).is_dir()]
     shares = [share for name, share in zip(FOLDERS, SHARES, strict=True) if folder / name in data]
     teachers = {name: folder / "weights" / file for name, file in TEACHERS.items()}
-    recipe = {
-        "steps": steps, "batch_size": BATCH, "learning_rate": 4e-3, "warmup": 500, "workers": 14, "crop": 128,
-        "short_side": 144, "shares": shares, "cutmix": 0.3, "unnatural": 0.2, "painted": 0.05, "logit_weight": 0.5,
-        "class_weight": 0.05, "ema_decay": 0.9995, "save_every": 500, "evaluate_every": 1000,
+    recipe: dict[str, Any] = {
+        "steps": steps, "batch_size": BATCH, "optimizer": "muon", "learning_rate": 4e-3, "warmup": 500, "workers": 14,
+        "crop": 128, "short_side": 144, "shares": shares, "cutmix": 0.3, "unnatural": 0.2, "painted": 0.05,
+        "logit_weight": 0.5, "class_weight": 0.05, "ema_decay": 0.9995, "save_every": 500, "evaluate_every": 1000,
     }  # fmt: skip
     settings = FeaturesSettings(**{**recipe, **dict(_setting(change) for change in changes)})
     run = folder / "run"

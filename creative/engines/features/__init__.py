@@ -1,13 +1,13 @@
 """The bundled feature network: how it is trained, and how good it is.
 
 ``hints`` says what it learns from its teachers' maps (through ``regressors``), ``unnatural`` from which pictures beside
-photos, and ``distillation`` trains it; ``classifier`` fits what names pictures. ``evaluation`` measures it:
-``recognition``, ``explained`` (maps), ``cost``, ``drawings``, ``probe`` (scenes) and ``styles``; ``report`` tells.
+photos, ``distillation`` how; ``training`` does it, and ``classifier`` fits what names pictures. ``evaluation`` measures
+it: ``recognition``, ``explained`` (maps), ``cost``, ``drawings``, ``probe`` (scenes), ``styles``; ``report`` tells.
 """
 
 from creative.engines.features.classifier import fit_classifier, train_classifier
 from creative.engines.features.cost import Cost, measure_cost
-from creative.engines.features.distillation import Distillation, train_features
+from creative.engines.features.distillation import Distillation
 from creative.engines.features.drawings import Artist, Drawing, Drawn, draw_and_judge
 from creative.engines.features.evaluation import Material, evaluate_features
 from creative.engines.features.hints import HINTS, Hint
@@ -15,6 +15,7 @@ from creative.engines.features.probe import Probed, Scenes, find_scenes, probe_s
 from creative.engines.features.recognition import Recognition, Share
 from creative.engines.features.report import Evaluation, Table
 from creative.engines.features.styles import Painter, at_equal_content, save_untrained, score_styles
+from creative.engines.features.training import train_features
 
 __all__ = [
     "HINTS",
