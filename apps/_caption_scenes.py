@@ -6,11 +6,13 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, PngImagePlugin
 
 from creative.data.scenes import Scene, SentenceError, draw_scene
 from creative.engines.captioning import Captions
+from creative.engines.captioning.describing import names_of
 
 SIDE = 384
 """Of a drawn scene, pixels."""
@@ -24,10 +26,18 @@ class Checked(Captions):
     """Captions with the checker's verdicts.
 
     Attributes:
-        verdicts: of drawn scenes, by the file's name: for each sentence whether it is true of the scene.
+        verdicts: of drawn scenes, by the description's name: for each sentence whether it is true of the scene.
     """
 
     verdicts: Mapping[str, Sequence[bool]] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """With ``true`` of each sentence about a drawn scene."""
+        told = super().to_json()
+        for found in told["captions"]:
+            for sentence, true in zip(found["sentences"], self.verdicts.get(found["file"], ()), strict=False):
+                sentence["true"] = true
+        return told
 
 
 def save_scene(seed: int, folder: Path) -> Path:
@@ -54,7 +64,8 @@ def scene_of(path: Path) -> Scene | None:
 
 def check(captions: Captions, files: Sequence[Path]) -> Checked:
     """The captions with verdicts on those of drawn scenes."""
-    scenes = {path.name: scene for path in files if (scene := scene_of(path)) is not None}
+    names = zip(names_of(files), files, strict=True)
+    scenes = {name: scene for name, path in names if (scene := scene_of(path)) is not None}
     verdicts = {
         found.name: tuple(_is_true(scenes[found.name], one.text) for one in found.sentences)
         for found in captions.descriptions

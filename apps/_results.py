@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from apps._app import Action
-from creative.files import check_writable, explain, file_sha256, replacing
+from creative.files import check_writable, explain, file_sha256, plain_name, replacing
 from creative.provenance import Provenance, ProvenanceError, Source, read_provenance, sidecar_path, write_sidecar
 from creative.settings import NAMED, Inputs, Settings, SettingsError, describe
 
@@ -122,7 +122,7 @@ def check(action: Action, inputs: Inputs) -> None:
 def sources(inputs: Inputs) -> dict[str, list[dict[str, str]]]:
     """The files by field, as provenance tells them: name and SHA-256. Folders are left out."""
     return {
-        name: [{"file": path.name, "sha256": file_sha256(path)} for path in paths if path.is_file()]
+        name: [{"file": plain_name(path), "sha256": file_sha256(path)} for path in paths if path.is_file()]
         for name, paths in files(inputs).items()
     }
 

@@ -75,7 +75,8 @@ def _table(captions: Any) -> str:
 
 
 def _report(captions: Any) -> dict[str, Any]:
-    return {"captions": [one.to_json() for one in captions.descriptions]}
+    report: dict[str, Any] = captions.to_json()
+    return report
 
 
 def _examples(folder: Path) -> Mapping[str, Values | Callable[[], Values]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import io
+import os
 import re
 import shutil
 from html.parser import HTMLParser
@@ -85,8 +86,12 @@ def test_a_folder_becomes_a_table(here: Creative) -> None:
     assert any("broken.jpg" in message for message in said.json["messages"])
     told = said.json["captions"]
     assert len(told) == 40
-    assert {"file", "known", "model", "sentences", "guesses"} == set(told[0])
+    assert {"file", "text", "known", "unlikeness", "model", "sentences", "guesses"} == set(told[0])
     assert {"text", "confidence", "words", "confidences"} == set(told[0]["sentences"][0])
+    assert [one["text"] for one in told[:2]] == [BLUE.replace("right", "left"), RED]
+    (unread,) = said.json["unread"]
+    assert unread["file"] == "broken.jpg"
+    assert "damaged" in unread["error"]
     again = here("caption", "photos", *MODEL, "-o", "captions.csv", "--json")
     assert again.json["captions"] == told  # though the file is there already
     rows = list(csv.DictReader(Path("captions.csv").read_text(encoding="utf-8").splitlines()))
@@ -98,6 +103,25 @@ def test_a_folder_becomes_a_table(here: Creative) -> None:
     again = here("caption", "photos", *MODEL, "-o", "captions.csv")
     assert "is there already" in again.err
     assert again.out == "captions.csv\n"
+
+
+def test_files_of_one_name_are_told_apart_and_odd_bytes_in_one_do_no_harm(here: Creative) -> None:
+    for folder in ("day", "night"):
+        Path(folder).mkdir()
+    shutil.copy("red.png", "day/1.png")
+    shutil.copy("blue.png", "night/1.png")
+    odd = Path(os.fsdecode(b"day/caf\xe9\n.png"))  # as a disk from elsewhere has it
+    try:
+        shutil.copy("red.png", odd)
+    except OSError:
+        pytest.skip("this disk takes no such name")
+    told = ["day/1.png: " + RED, "caf? .png: " + RED, "night/1.png: " + BLUE]
+    for out in ("told.txt", "told.csv", "told.html"):
+        said = here("caption", "day", "night", *MODEL, "-o", out)
+        assert said.code == 0, said
+        assert said.out.splitlines() == told
+    with Path("told.csv").open(encoding="utf-8", newline="") as table:
+        assert [row["file"] for row in csv.DictReader(table)] == ["day/1.png", "caf?\n.png", "night/1.png"]
 
 
 def test_an_unknown_picture_gets_labels_and_no_sentence(here: Creative) -> None:
@@ -277,6 +301,7 @@ def test_the_checker_says_what_is_true(tmp_path: Path) -> None:
     found = Description(path.name, Image.new("RGB", (8, 8)), tuple(said), True, 0.1, (), "scenes")
     checked = check(Captions((found,)), [path])
     assert checked.verdicts == {path.name: (True, False, False)}
+    assert [one["true"] for one in checked.to_json()["captions"][0]["sentences"]] == [True, False, False]
     shown = show_captions(checked, checked.verdicts)
     assert shown.count("✓") == 2
     assert shown.count("✗") == 2

@@ -22,6 +22,7 @@ from creative.engines.captioning.likeness import EYE_SIZE
 from creative.engines.captioning.networks import Trained, load_captioner, load_eye, squares
 from creative.engines.captioning.pretrained import load_pretrained, sentences_of
 from creative.engines.captioning.results import Captions, Description, Guess, Sentence
+from creative.files import plain_name
 from creative.images import ImageError, open_image, source_of, to_tensor
 from creative.models.captioner import CaptionerError
 from creative.models.features import load_classifier
@@ -78,17 +79,31 @@ def caption(
         describing: _Describing = _Pretrained(model, settings, chosen)
     else:
         describing = _Own(model, settings, chosen)
-    named = [_named(one, number) for number, one in enumerate(given, 1)]
-    if len(given) == 1:
-        named = [(named[0][0], _opened(given[0]))]
-    return _captioning(named, describing, settings)
+    opened = [_opened(given[0])] if len(given) == 1 else given
+    return _captioning(list(zip(names_of(given), opened, strict=True)), describing, settings)
 
 
-def _named(picture: Picture, number: int) -> tuple[str, Picture]:
+def names_of(pictures: Sequence[Picture]) -> list[str]:
+    """What pictures are called in what is told of them: files by their names, with folders where two share one."""
+    names = [_name(one, number) for number, one in enumerate(pictures, 1)]
+    places: dict[str, list[int]] = {}
+    for place, (name, one) in enumerate(zip(names, pictures, strict=True)):
+        if not isinstance(one, Image.Image):
+            places.setdefault(name, []).append(place)
+    for alike in places.values():
+        paths = [Path(os.path.abspath(os.fspath(pictures[place]))) for place in alike]  # type: ignore[arg-type]  # noqa: PTH100 (links stay)
+        if len(set(paths)) > 1:
+            above = os.path.commonpath([path.parent for path in paths])
+            for place, path in zip(alike, paths, strict=True):
+                within = path.parent.relative_to(above)
+                names[place] = "/".join([plain_name(part) for part in within.parts] + [names[place]])
+    return names
+
+
+def _name(picture: Picture, number: int) -> str:
     if isinstance(picture, Image.Image):
-        file = source_of(picture)["file"] if "source" in picture.info else ""
-        return file or f"picture {number}", picture
-    return Path(picture).name, picture
+        return (source_of(picture)["file"] if "source" in picture.info else "") or f"picture {number}"
+    return plain_name(picture)
 
 
 def _opened(picture: Picture) -> Image.Image:

@@ -89,11 +89,14 @@ class Description:
         return f"{told}; anyway: {self.best.text}" if self.best else told
 
     def to_json(self) -> dict[str, Any]:
-        """For other programs: file, model, known, guesses, and the sentences word by word with how sure each is."""
+        """For other programs: what the text says, model, known, unlikeness, guesses, and the sentences word by word
+        with how sure each is."""
         return {
             "file": self.name,
+            "text": self.text,
             "model": self.model,
             "known": self.known,
+            "unlikeness": round(self.unlikeness, 4),
             "guesses": [{"label": one.label, "confidence": round(one.confidence, 4)} for one in self.guesses],
             "sentences": [
                 {
@@ -124,8 +127,16 @@ class Captions:
     @property
     def text(self) -> str:
         """One line for each picture; its name before it, where there are several."""
-        several = len(self.descriptions) > 1
-        return "\n".join(f"{found.name}: {found.text}" if several else found.text for found in self.descriptions)
+        if len(self.descriptions) == 1:
+            return self.descriptions[0].text
+        return "\n".join(f"{' '.join(found.name.split())}: {found.text}" for found in self.descriptions)
+
+    def to_json(self) -> dict[str, Any]:
+        """For other programs: ``captions`` of the pictures that could be read, ``unread`` ones with the reasons."""
+        return {
+            "captions": [found.to_json() for found in self.descriptions],
+            "unread": [{"file": name, "error": reason} for name, reason in self.skipped],
+        }
 
     @property
     def csv(self) -> str:
