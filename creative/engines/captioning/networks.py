@@ -26,6 +26,9 @@ __all__ = ["CaptionerError", "Trained", "load_captioner", "load_eye"]
 
 EYE = EncoderConfig("features", layers=EYE_LAYERS, picture_size=EYE_SIZE, grid=1)
 """What all pictures are told apart by; see ``likeness``."""
+TOGETHER = 4
+"""Pictures that are looked at together on a CPU, as many as its cache has room for the maps of: 16 took 1.2 times the
+time."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +67,10 @@ class Trained:
         """What each network sees of pictures (B, 3, S, S) in [0, 1]."""
         pictures = pictures.to(self.device)
         grids: dict[int, Tensor] = {}
+        parts = pictures.split(TOGETHER) if self.device.type == "cpu" else [pictures]
         for encoder in self.encoders:
             if id(encoder) not in grids:
-                grids[id(encoder)] = encoder(pictures)
+                grids[id(encoder)] = torch.cat([encoder(part) for part in parts])
         return self.look_at_grids([grids[id(encoder)] for encoder in self.encoders])
 
     @torch.no_grad()
