@@ -313,7 +313,9 @@ def _is(path: Path, source: Source, *, by_pixels: bool) -> bool:
             return False
         if file_sha256(path) == source.sha256:
             return True
-        picture = by_pixels and path.suffix.lower() in OPENED
-        return picture and pixel_sha256(open_image(path)) == source.sha256
+        if not by_pixels or path.suffix.lower() not in OPENED:
+            return False
+        picture = open_image(path)
+        return source.sha256 in {pixel_sha256(picture), pixel_sha256(picture.convert("L"))}  # a mask's are grey
     except (OSError, ImageError):
         return False

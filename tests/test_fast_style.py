@@ -99,7 +99,10 @@ def test_styles_go_where_their_masks_are_white_and_the_photo_stays_where_none_is
     between = numbers(made)[:, 56:64] - numbers(picture())[:, 56:64]
     assert np.abs(between).max() <= 1
     everywhere = painted(painter, styles, style_masks=[Image.fromarray(wide + 255), Image.fromarray(left)])
-    assert far(everywhere, painted(painter, styles, style_masks=[None, Image.fromarray(left)])) == 0
+    unmasked = painted(painter, styles, style_masks=[None, Image.fromarray(left)])
+    assert far(everywhere, unmasked) == 0
+    records = [made.info["provenance"].inputs["style_masks"] for made in (everywhere, unmasked)]
+    assert records[0] == records[1]
     swapped = painted(painter, styles, style_masks=[Image.fromarray(right), Image.fromarray(left)])
     assert far(made.crop((0, 0, 40, 88)), swapped.crop((0, 0, 40, 88))) > 2
 

@@ -18,11 +18,12 @@ from creative.engines.style_transfer import stylize
 from creative.engines.style_transfer.maps import CANVAS_FRAME, Maps
 from creative.engines.style_transfer.optimizers import LBFGS, AveragedAdam, Smoothing, resized
 from creative.engines.style_transfer.plan import Clock, Scale, bytes_per_pixel, fitting_tile, plan_scales
-from creative.images import colour_statistics, open_image, recoloured, save_image, to_tensor, with_lightness
+from creative.images import colour_statistics, open_image, open_mask, recoloured, save_image, to_tensor, with_lightness
 from creative.metrics import style_quality
 from creative.models.features import load_features, untrained_features
 from creative.options.style_transfer import StylizeSettings
 from creative.progress import Step, run
+from creative.provenance import find_input
 from creative.style_presets import load_preset
 from creative.weights import bundled_folder
 
@@ -238,6 +239,21 @@ def test_a_result_says_how_to_make_it_again(tmp_path: Path) -> None:
     again = run(stylize(photo(), painting(), StylizeSettings(**noted.settings)))
     first = save_image(made, tmp_path / "first.png").read_bytes()
     assert save_image(again, tmp_path / "again.png").read_bytes() == first
+
+
+def test_a_style_that_goes_everywhere_is_recorded_as_a_white_mask(tmp_path: Path) -> None:
+    half = Image.new("L", (96, 80))
+    half.paste(255, (48, 0, 96, 80))
+    styles, settings = [painting(), painting(seed=3)], quick(scales=1, iterations=(1,))
+    made = run(stylize(photo(), styles, settings, style_masks=[None, half]))
+    Image.new("RGB", made.size, "white").save(tmp_path / "white.png")
+    half.save(tmp_path / "half.png")
+    recorded = made.info["provenance"].inputs["style_masks"]
+    found = [find_input(source, tmp_path / "out.png") for source in recorded]
+    assert [path.name for path in found] == ["white.png", "half.png"]
+    again = run(stylize(photo(), styles, settings, style_masks=[open_mask(path) for path in found]))
+    assert pixels(again) == pixels(made)
+    assert "style_masks" not in run(stylize(photo(), styles, settings)).info["provenance"].inputs
 
 
 def test_a_starting_picture_is_recorded_as_an_input(tmp_path: Path) -> None:

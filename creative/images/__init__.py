@@ -9,7 +9,7 @@ metadata. A picture that carries ``info["provenance"]`` takes it along into the 
 """
 
 from creative.images.colours import LUMA, colour_statistics, lightness, recoloured, with_lightness
-from creative.images.masks import fitting_mask
+from creative.images.masks import fitting_mask, recorded_masks
 from creative.images.opening import (
     MAX_BYTES,
     MAX_PIXELS,
@@ -54,6 +54,7 @@ __all__ = [
     "pixel_sha256",
     "read_note",
     "recoloured",
+    "recorded_masks",
     "resize",
     "save_image",
     "source_of",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PIL import Image
 
 from creative.images.opening import ImageError, rgb
@@ -29,6 +31,12 @@ def fitting_mask(mask: Image.Image, picture: Image.Image | None, word: str = "ma
     if not grey.getextrema()[1]:
         raise ImageError(f"The {word} is black everywhere: nothing would be painted.")
     return grey
+
+
+def recorded_masks(masks: Sequence[Image.Image | None], size: tuple[int, int]) -> list[Image.Image]:
+    """Masks as a record has them: a white one of (width, height) for each that is None; none if all are."""
+    given = any(mask is not None for mask in masks)
+    return [mask if mask is not None else Image.new("L", size, 255) for mask in masks] if given else []
 
 
 def _alike(size: tuple[int, int], other: tuple[int, int]) -> bool:

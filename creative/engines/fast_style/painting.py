@@ -32,6 +32,7 @@ from creative.images import (
     fitting_mask,
     in_rgb,
     recoloured,
+    recorded_masks,
     resize,
     to_image,
     to_tensor,
@@ -66,7 +67,8 @@ def paint(
         painter: who paints: a name, a file, or one that ``load_painter`` has read. None: the painter of the preset, if
             it has one of its own, else the one for any painting.
         mask: where to paint, white; where black, the photo is kept. Of the photo's shape, at any size.
-        style_masks: for each style where it is to be, or None for everywhere. Where there is none, the photo stays.
+        style_masks: for each style where it is to be, or None for everywhere, which is recorded as a white mask of the
+            result's size. Where there is none, the photo stays.
         device: "auto", "cpu", "cuda" or "mps"; a painter that was read stays where it is.
 
     Returns:
@@ -189,7 +191,7 @@ def _provenance(job: Job) -> Provenance:
             "style": styles[0],
             "more_styles": styles[1:],
             "mask": job.mask,
-            "style_masks": [mask for mask in job.style_masks if mask is not None],
+            "style_masks": recorded_masks(job.style_masks, job.size),
             "painter": given,
         },
         weights={painter.name: painter.sha256},

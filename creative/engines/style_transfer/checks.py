@@ -12,6 +12,9 @@ from creative.images import ImageError, fitting_mask
 from creative.options.style_transfer import StylizeSettings
 from creative.style_presets import Preset
 
+WHITE = (255, 255)
+"""The extremes of a mask that is white everywhere."""
+
 
 class StyleError(ValueError):
     """A painting cannot be made of what was given. The message is one sentence for a person."""
@@ -62,12 +65,12 @@ def checked_mask(mask: Image.Image, content: Image.Image | None, word: str) -> I
 def checked_style_masks(
     masks: Sequence[Image.Image | None], styles: int, content: Image.Image | None
 ) -> tuple[Image.Image | None, ...]:
-    """One mask for each style, None for everywhere."""
+    """One mask for each style, None for everywhere, which a white one comes to up to rounding."""
     if masks and len(masks) != styles:
         raise StyleError(f"There must be one style mask for each of the {styles} styles, but there are {len(masks)}.")
     words = (f"style mask {number}" for number in range(1, styles + 1))
     checked = [checked_mask(m, content, word) if m is not None else None for m, word in zip(masks, words, strict=False)]
-    return tuple(checked) or (None,) * styles
+    return tuple(m if m is None or m.getextrema() != WHITE else None for m in checked) or (None,) * styles
 
 
 def checked_regions(

@@ -11,7 +11,7 @@ from torch import Tensor
 from creative.engines.style_transfer.job import Job
 from creative.engines.style_transfer.optimizers import resized
 from creative.engines.style_transfer.seeing import sized
-from creative.images import colour_statistics, recoloured, to_image, with_lightness
+from creative.images import colour_statistics, recoloured, recorded_masks, to_image, with_lightness
 from creative.options.doodles import DoodleSettings
 from creative.options.style_transfer import StylizeSettings, TextureSettings
 from creative.provenance import describe_run
@@ -61,7 +61,7 @@ def _provenance(job: Job, counts: tuple[int, ...]) -> Any:
             "style": styles[0],
             "more_styles": styles[1:],
             "mask": job.mask,
-            "style_masks": [mask for mask in job.style_masks if mask is not None],
+            "style_masks": recorded_masks(job.style_masks, job.size),
             "start": job.start if settings.init != "instant" else None,
             "map" if action == "doodle" else "content_map": job.content_map,
             "style_map": job.style_map,

@@ -66,7 +66,8 @@ def stylize(
         style: a painting, a preset, or several to be mixed by ``settings.style_weights``.
         settings: how.
         mask: where to paint, white; where black, the photo is kept. Of the photo's shape, at any size.
-        style_masks: for each style where it is to be, or None for everywhere.
+        style_masks: for each style where it is to be, or None for everywhere, which is recorded as a white mask of the
+            result's size.
         content_map: regions in flat colours, of the photo's shape; without a photo the result has the map's shape.
         style_map: the painting's regions in the same colours; None: they are guessed from the painting's colours.
         start: the picture that painting begins with, of the result's shape; in place of what ``settings.init`` says,
