@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import io
 import itertools
 import re
 import sys
@@ -12,7 +13,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from apps._verbs import Options, UsageError, Verb
+from creative.files import shown
 from creative.settings import NAMED, Description, Record, SettingsError, describe
+
+_MOST = 1_000_000  # characters of the standard input that are read
 
 
 def parse(verb: Verb, words: Sequence[str]) -> tuple[Any, Any, Options]:
@@ -28,7 +32,7 @@ def parse(verb: Verb, words: Sequence[str]) -> tuple[Any, Any, Options]:
         found, unknown = tyro.cli(
             call,
             prog=f"creative {verb.name}",
-            args=_gathered(verb, words),
+            args=_gathered(verb, _joined(verb, words)),
             return_unknown_args=True,
             console_outputs=False,
         )
@@ -154,7 +158,8 @@ def _positional(verb: Verb, words: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if many is None:
         if len(words) > len(entries):
-            raise UsageError(f"There is a word too many: {words[len(entries)]!r}.")
+            hint = f"`creative {verb.name} --help` says what it takes, and by which flags."
+            raise UsageError(f"There is a word too many: {shown(words[len(entries)])!r}; {hint}")
         return dict(zip((entry.name for entry in entries), words, strict=False))
     after = entries[many + 1 :]
     keep = min(len(after), max(0, len(words) - many - 1))
@@ -172,12 +177,34 @@ def _read_standard_input(verb: Verb, values: dict[str, Any]) -> None:
         if entry.file == "text" and values.get(entry.name) == "-" and "text" in verb.inputs.model_fields:
             values[entry.name] = None
             try:
-                values["text"] = sys.stdin.read(1_000_000)
-            except UnicodeDecodeError as error:
-                raise UsageError(f"The standard input is not text in {error.encoding} (byte {error.start}).") from None
+                values["text"] = _standard_input(_encoding(verb, values)).removeprefix("\ufeff")
+            except UnicodeError as error:
+                told = f"{error.encoding} (byte {error.start})" if isinstance(error, UnicodeDecodeError) else str(error)
+                raise UsageError(f"The standard input is not text in {told}.") from None
+
+
+def _encoding(verb: Verb, values: dict[str, Any]) -> str | None:
+    """In which the settings say that texts are, where they do."""
+    entry = next((one for one in describe(verb.settings) if one.name == "encoding"), None)
+    given = values.get("encoding") or (entry.default if entry else None)
+    return given if entry is not None and given in (entry.choices or ()) else None
+
+
+def _standard_input(encoding: str | None) -> str:
+    """As much of it as anything reads; None: in the encoding that the system has for it."""
+    data = getattr(sys.stdin, "buffer", None)
+    if encoding is None or data is None:
+        return sys.stdin.read(_MOST)
+    text = io.TextIOWrapper(data, encoding=encoding)
+    try:
+        return text.read(_MOST)
+    finally:
+        text.detach()
 
 
 def _check_given(verb: Verb, values: dict[str, Any]) -> None:
+    if values.get("out") in ("", "-"):
+        raise UsageError(f"-o takes the name of a file or of a folder, and {values['out']!r} is none.")
     for _, entry in fields_of(verb):
         given = values.get(entry.name)
         if (entry.file is not None or entry.type is Path) and "" in (given if isinstance(given, tuple) else (given,)):
@@ -241,13 +268,25 @@ def _as_flags(message: str, record: type[Record]) -> str:
     """The settings' sentence with the flags as they are typed."""
     for entry in describe(record):
         typed = word_for(entry).strip("[].") if entry.positional else flag_of(entry)
-        message = re.sub(rf"(^|(?<=\. )){entry.name}(?= must | cannot | is missing|: )", typed, message)
+        message = re.sub(rf"(^|(?<=\. )){entry.name}(?= must | cannot | is | are |: )", typed, message)
     return message
 
 
 def flag_of(entry: Description) -> str:
     """As it is typed."""
     return "--" + entry.name.replace("json_report", "json").replace("_", "-")
+
+
+def _joined(verb: Verb, words: Sequence[str]) -> list[str]:
+    """``--prompt -x`` as ``--prompt=-x``: after a flag that takes a value, what begins with one dash is its value."""
+    takes = {flag for flag, entry in _flags(verb).items() if entry.type is not bool and not entry.many}
+    found: list[str] = []
+    for word in words:
+        if found and found[-1].replace("_", "-") in takes and re.match(r"-[^-]", word) and word not in {"-o", "-h"}:
+            found[-1] += f"={word}"
+        else:
+            found.append(word)
+    return found
 
 
 def _gathered(verb: Verb, words: Sequence[str]) -> list[str]:
@@ -299,5 +338,8 @@ def _bare(verb: Verb, words: Sequence[str]) -> str | None:
         if entry is not None and entry.type is bool and value:
             return f"{name} takes no value."
         if name in flags and not value and (entry is None or entry.type is not bool) and following.startswith("--"):
-            return f"{name} lacks its value{f' ({_lowered(entry.description)})' if entry else ''}."
+            about = f" ({_lowered(entry.description)})" if entry else ""
+            if entry is not None and entry.type is str and following.partition("=")[0] not in {*flags, "--", "--help"}:
+                about += f"; one that begins with dashes is written {shown(f'{name}={following}')}"
+            return f"{name} lacks its value{about}."
     return None

@@ -42,7 +42,7 @@ def _program(inputs: ExecuteInputs) -> str | None:
     with inputs.program.open("rb") as file:
         data = file.read(100_000)
     try:
-        return data.decode("utf-8")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ProgramError(f"{inputs.program.name} is not text in UTF-8 (byte {error.start}).") from None
 

@@ -163,6 +163,10 @@ def test_unknown_words_get_a_near_one(creative: Creative) -> None:
         ("tint a red --steps", "--steps lacks its value (passes over the picture)."),
         ("tint a red --steps --gentle", "--steps lacks its value (passes over the picture)."),
         ("tint a red -o", "-o lacks its value."),
+        ("tint a red -o -", "-o takes the name of a file or of a folder, and '-' is none."),
+        ("write --prompt --x", "; one that begins with dashes is written --prompt=--x."),
+        ("write hello", "There is a word too many: 'hello'; `creative write --help` says what it takes"),
+        ("neurons --text a --neurons x", "--neurons are named as LAYER:NUMBER, such as 1:17"),
         ("tint a red --steps 0", "--steps must be at least 1, but is 0 (passes over the picture)."),
         (
             "tint --curve a red",
@@ -281,6 +285,11 @@ def test_text_is_printed(creative: Creative) -> None:
     said = creative("say", "--prompt", "Good day", "--times", "1")
     assert said.out == "Good day\n"
     assert "Saved in out/say.txt." in said.err
+
+
+def test_a_value_may_begin_with_a_dash(creative: Creative) -> None:
+    said = creative("say", "--prompt", "-x", "--times", "1")
+    assert (said.code, said.out) == (0, "-x\n"), said
 
 
 def test_text_comes_as_it_grows(tmp_path: Path) -> None:

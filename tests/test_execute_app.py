@@ -44,6 +44,26 @@ def test_a_file_the_standard_input_and_a_text_are_the_same(
     assert "Python:  8" in texts[0]
 
 
+def test_a_byte_order_mark_is_no_part_of_a_program(creative: Creative, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    program = b"\xef\xbb\xbfprint(1+2)\r\n"
+    Path("p.py").write_bytes(program)
+    assert "Python:  3" in creative("execute", "p.py").out
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(program), encoding="utf-8"))
+    assert "Python:  3" in creative("execute", "-", "--seed", "1").out
+
+
+def test_the_standard_input_may_be_in_another_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    from apps._cli_words import parse
+    from apps._verbs import UsageError, verbs
+
+    for encoding, text in (("latin-1", "caf\xe9"), ("utf-16", "caf\xe9 \u2603"), ("utf-8", "\u2603")):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode(encoding)), encoding="ascii"))
+        assert parse(verbs()["score"], ["-", "--encoding", encoding])[0].text == text
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"caf\xe9"), encoding="ascii"))
+    with pytest.raises(UsageError, match="is not text in utf-8"):
+        parse(verbs()["score"], ["-"])
+
+
 def test_what_came_in_on_the_standard_input_is_replayed(
     creative: Creative,  # noqa: F811
     typed: None,
