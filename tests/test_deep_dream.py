@@ -593,19 +593,19 @@ def test_stopped_dream_along_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_damaged_video_is_dreamed_as_far_as_it_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from creative import video
+    from creative.video import VideoError, reading
 
     film(tmp_path / "in.mp4")
-    decoded = video._decoded
+    decoded = reading._decoded
 
     def breaking(path: Path) -> Iterator[Any]:
         for number, frame in enumerate(decoded(path)):
             if number == 3:
-                raise video.VideoError("cut")
+                raise VideoError("cut")
             yield frame
 
     clip = open_video(tmp_path / "in.mp4")
-    monkeypatch.setattr(video, "_decoded", breaking)
+    monkeypatch.setattr(reading, "_decoded", breaking)
     messages: list[Step] = []
     path = run(dream_video(clip, tmp_path / "out.mp4", along(), device="cpu"), messages.append)
     assert any("damaged" in (step.message or "") for step in messages)

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from creative import video
-from creative.video import VideoError, open_video, save_video
+from creative.video import VideoError, open_video, reading, save_video
 
 av = pytest.importorskip("av", reason="the extra `video` is not installed")
 pytest.importorskip("cv2", reason="the extra `video` is not installed")
@@ -206,13 +205,13 @@ def test_a_rate_that_nobody_films_at_is_not_believed(tmp_path: Path) -> None:
 
 def test_the_last_frame_before_the_damage_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = filmed(tmp_path / "a.mp4", range(6))
-    clip, decoded = open_video(path), video._decoded
+    clip, decoded = open_video(path), reading._decoded
 
     def breaking(path: Path) -> Any:
         yield from islice(decoded(path), 3)
         raise VideoError("cut short")
 
-    monkeypatch.setattr(video, "_decoded", breaking)
+    monkeypatch.setattr(reading, "_decoded", breaking)
     frames = clip.frames()
     assert [next(frames).size for _ in range(3)] == [(64, 48)] * 3
     with pytest.raises(VideoError, match=r"a\.mp4 is damaged after frame 3\."):

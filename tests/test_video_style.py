@@ -223,9 +223,9 @@ def test_one_frame_is_a_video(frames: list[Image.Image], painting: Image.Image, 
 def test_a_damaged_video_is_painted_as_far_as_it_goes(
     clip: Path, painting: Image.Image, painter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from creative import video
+    from creative.video import reading
 
-    decoded = video._decoded
+    decoded = reading._decoded
 
     def breaking(path: Path) -> Any:
         for count, frame in enumerate(decoded(path)):
@@ -233,7 +233,7 @@ def test_a_damaged_video_is_painted_as_far_as_it_goes(
                 raise VideoError("cut short")
             yield frame
 
-    monkeypatch.setattr(video, "_decoded", breaking)
+    monkeypatch.setattr(reading, "_decoded", breaking)
     said = told(style_video(clip, painting, tmp_path / "a.mp4", painter=painter))
     assert "walk.mp4 is damaged after frame 3. The painting ends there." in said
     assert len(list(open_video(tmp_path / "a.mp4").frames())) == 3
