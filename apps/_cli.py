@@ -8,6 +8,7 @@ Each message is one sentence on stderr. Exit status: 0 done, 1 failed, 2 for wha
 from __future__ import annotations
 
 import difflib
+import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,8 @@ from creative import __version__
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="surrogateescape")  # names of files go out in the bytes that they came in
     name = "creative"
     try:
         if not words or (words[0] in {"-h", "--help", "help"} and len(words) == 1):

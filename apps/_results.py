@@ -240,6 +240,9 @@ class Place:
                     f"`creative {action.verb}` has no page to save as {self.path.name}; end it otherwise."
                 )
             self._check_writable()
+        elif action.output == "text":
+            _check_text_name(self.path, table=action.table is not None)
+            self._check_writable()
         elif action.output == "image":
             from creative.images import check_output
 
@@ -283,6 +286,16 @@ class Place:
             if self.fixed or not path.exists() or _key(path) == key:
                 return path
         raise OutputError(f"There are too many results called {place.path.name} in {place.path.parent}.")
+
+
+def _check_text_name(path: Path, *, table: bool) -> None:
+    """A text goes into a file of any name but those that other programs open as something else."""
+    from creative.images import OPENED
+
+    suffix = path.suffix.lower()
+    others = {*OPENED, ".svg", ".pdf", ".mp4", ".mov", ".webm", ".safetensors", *([] if table else [".csv"])}
+    if suffix in others:
+        raise OutputError(f"The result is a text, and {path.name} is no name for one: end it in .txt, say.")
 
 
 def is_folder(out: str | Path) -> bool:

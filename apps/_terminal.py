@@ -189,7 +189,7 @@ def run_action(action: Action, inputs: Inputs, settings: Settings, options: Any)
             failed.append({"file": str(getattr(job, str(action.batch))[0]), "error": sentence})
             print(sentence, file=sys.stderr)
     if options.json_report:
-        print(json.dumps({"results": done, "failed": failed} if many else done[0], ensure_ascii=False))
+        print_json({"results": done, "failed": failed} if many else done[0])
     if many:
         there = sum(one["skipped"] for one in done)
         parts = [f"{len(done) - there} done", *([f"{there} there already"] if there else [])]
@@ -220,16 +220,20 @@ def _one(
     results.check(action, inputs)
     if action.output in {"image", "text", "video"}:
         place = results.Place.of(action, inputs, settings, options.out)
-        asked = options.json_report and action.report is not None  # which only the result itself can tell
+        bare = action.output == "text" and not results.is_page(place.path) and not results.is_table(place.path)
+        # what only the result itself can tell
+        asked = options.json_report and (action.report is not None or (action.output == "text" and not bare))
         anew = options.again or asked or results.has_folders(inputs) or not place.path.exists()
         if not anew and (there := place.done_already(results.job_key(action, inputs, settings), inputs)) is not None:
             screen.say(f"{there} is there already, made by this very job (--again makes it anew).")
+            text = there.read_text(encoding="utf-8") if bare else None
             if not options.json_report:
-                if action.output == "text" and not results.is_page(there) and not results.is_table(there):
-                    Stream(sys.stdout).end(there.read_text(encoding="utf-8"))
+                if text is not None:
+                    Stream(sys.stdout).end(text)
                 else:
                     print(there, flush=True)
-            return {"output": str(there), "skipped": True, "settings": settings.model_dump(mode="json")}
+            told = {"output": str(there), "skipped": True, "settings": settings.model_dump(mode="json")}
+            return told | ({} if text is None else {"text": text})
         if place.fixed and place.path.exists():
             screen.say(f"{place.path} is replaced.")
     engine = perform(action, inputs, settings, device=options.device, out=options.out)
@@ -249,7 +253,8 @@ def _one(
             screen.say(f"{path} is the {name.replace('_', ' ')} as guessed; change it and give it with {_flag(name)}.")
         screen.say(_took(saved))
     more = action.report(saved.result) if action.report is not None and saved.complete else {}
-    return {**facts(saved), **more}
+    said = {"text": text_of(saved.result)} if action.output == "text" else {}
+    return {**facts(saved), **said, **more}
 
 
 def _end(saved: Saved, stream: Stream | None) -> None:
@@ -279,6 +284,16 @@ def facts(saved: Saved) -> dict[str, Any]:
     }
 
 
+def print_json(told: Any) -> None:
+    """One line on stdout; what its encoding cannot hold, as a file's name of odd bytes, is escaped."""
+    line = json.dumps(told, ensure_ascii=False)
+    try:
+        line.encode(sys.stdout.encoding or "utf-8", "strict")
+    except UnicodeEncodeError:
+        line = json.dumps(told)
+    print(line)
+
+
 def _took(saved: Saved) -> str:
     seconds = f"{saved.seconds:.1f} s" if saved.seconds < 100 else f"{saved.seconds / 60:.1f} min"
     return f"Took {seconds} and {saved.peak_memory_mb:,.0f} MB at most."
@@ -299,7 +314,7 @@ def _stopped(
         print(f"Stopped; the last preview is kept in {saved.path}.{left}", file=sys.stderr)
     if options.json_report:
         kept = [facts(saved)] if saved else []
-        print(json.dumps({"results": [*done, *kept], "stopped": True} if left or not kept else kept[0]))
+        print_json({"results": [*done, *kept], "stopped": True} if left or not kept else kept[0])
     elif saved is not None and stream is None:
         print(saved.path)
     return 130
@@ -347,5 +362,5 @@ def report(error: Exception, name: str, words: Sequence[str], *, status: int) ->
     if sentence is not None and "--debug" not in words:
         print(sentence, file=sys.stderr)
     if "--json" in words:
-        print(json.dumps({"error": sentence or f"{type(error).__name__}: {error}"}, ensure_ascii=False))
+        print_json({"error": sentence or f"{type(error).__name__}: {error}"})
     return 1 if running or sentence is None or isinstance(error, MemoryError) else status

@@ -309,6 +309,39 @@ def test_text_that_changes_its_mind_is_whole_in_the_end(creative: Creative) -> N
 def test_text_is_not_streamed_into_json(creative: Creative) -> None:
     said = creative("tell", "--prompt", "abcd", "--letters", "8", "--pause", "0.06", "--json")
     assert Path(said.json["output"]).read_text() == "abcdabcd"
+    assert said.json["text"] == "abcdabcd"
+
+
+def test_json_has_the_text_also_where_it_is_there_already(creative: Creative) -> None:
+    words = ("say", "--prompt", "Good day", "--times", "1", "--json")
+    made, again = creative(*words), creative(*words)
+    assert again.json["skipped"]
+    assert made.json["text"] == again.json["text"] == "Good day\n"
+
+
+@pytest.mark.parametrize("name", ["said.png", "said.mp4", "said.csv"])
+def test_a_text_is_not_saved_as_something_else(creative: Creative, name: str) -> None:
+    said = creative("say", "--prompt", "Good day", "-o", name)
+    assert (said.code, said.out) == (2, "")
+    assert f"{name} is no name for one" in said.err
+    assert not Path(name).exists()
+
+
+def test_a_name_of_odd_bytes_goes_out_as_it_came_in(photo_file: Path, tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"caf\xe9.png")
+    try:
+        odd.touch()
+    except OSError:
+        pytest.skip("this disk takes no such name")
+    said = [
+        subprocess.run(
+            [*TOY, "tint", photo_file, "red", "-o", odd, *more], capture_output=True, cwd=tmp_path, timeout=600
+        )
+        for more in ([], ["--again", "--json"])
+    ]
+    assert [one.returncode for one in said] == [0, 0], said
+    assert said[0].stdout == os.fsencode(odd) + b"\n"
+    assert json.loads(said[1].stdout)["output"] == str(odd)
 
 
 def test_text_and_errors_do_not_share_a_line(creative: Creative) -> None:
