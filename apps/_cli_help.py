@@ -19,6 +19,10 @@ LONGEST = 28
 """Of the calls that have what they do beside them; it stands below longer ones."""
 
 
+_CALLED = {"voice": "Voices", "translator": "Models", "captioner": "Captioners", "painter": "Painters"}
+"""What networks that are given by a name are called in help."""
+
+
 def help_text(verb: Verb) -> str:
     """What ``creative VERB --help`` prints."""
     import tyro
@@ -29,6 +33,13 @@ def help_text(verb: Verb) -> str:
 
         if names := list_presets():
             about += f"\n\nPresets: {', '.join(names)}."
+
+    for family, called in _CALLED.items():
+        if any(entry.file == family for _, entry in fields_of(verb)):
+            from creative.trained import list_trained
+
+            if names := list_trained(family):
+                about += f"\n\n{called}: {', '.join(names)}."
 
     class Text(io.StringIO):
         """Pretends to be stdout, so that tyro draws for what reads it in the end."""

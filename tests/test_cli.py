@@ -121,6 +121,12 @@ def test_every_verb_has_help(creative: Creative) -> None:
         assert creative("help", *name.split()).out == said.out
 
 
+def test_help_names_what_there_is(creative: Creative) -> None:
+    assert "Voices: shakespeare, " in creative("write", "--help").out
+    assert "Models: photo2monet" in creative("translate", "--help").out
+    assert "Voices" not in creative("execute", "--help").out
+
+
 def test_help_has_basic_and_advanced_apart(creative: Creative) -> None:
     text = creative("tint", "--help").out
     basic, advanced = text.index("--steps"), text.index("--pause")
