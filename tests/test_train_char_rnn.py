@@ -529,6 +529,14 @@ def test_wrong_calls_fail_before_any_work(tmp_path: Path, text: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_what_begins_as_no_text_is_refused_at_the_call(tmp_path: Path) -> None:
+    for content in (b"\0\1\2" * 100, b"caf\xe9 " * 100):
+        (tmp_path / "bad.txt").write_bytes(content)
+        with pytest.raises(TextError, match=r"binary|not UTF-8"):
+            train_char_rnn([tmp_path / "bad.txt"], SETTINGS, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_folder_with_an_unreadable_file_among_many(tmp_path: Path) -> None:
     for number in range(10):
         (tmp_path / "texts" / f"{number}").mkdir(parents=True)

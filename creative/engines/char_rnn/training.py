@@ -24,7 +24,7 @@ from torch.func import functional_call
 from creative.blocks.rnn import State
 from creative.checkpoint import read_metadata
 from creative.data.draws import Draw, mixed_seed
-from creative.data.text import PackedText, Streams, pack_text
+from creative.data.text import PackedText, Streams, find_texts, pack_text, read_codes
 from creative.data.vocabulary import Vocabulary, VocabularyError, named
 from creative.device import random_generator
 from creative.engines.char_rnn.copying import fingerprints
@@ -65,7 +65,8 @@ def train_char_rnn(
         resume: go on where an earlier run in ``folder`` stopped.
 
     Raises:
-        TextError: at once, if a file is missing or empty; once it is read, if it is binary or in another encoding.
+        TextError: at once, if a file is missing or empty, or begins as something that is binary or in another
+            encoding; once it is read, if it goes on so.
         WeightsError, VoiceError: at once, if there is no such voice.
         TrainingError: a text that nothing can be learned from, or another one than the run in ``folder`` began with.
     """
@@ -79,6 +80,9 @@ def train_char_rnn(
     if start is None:
         _shape(1, settings)  # errors at once
     check_run(settings, folder, resume=resume)
+    for file in find_texts([Path(path) for path in text]):
+        if file.named:  # what is no text mostly shows at its beginning
+            next(read_codes(file.path, units=settings.units, encoding=settings.encoding), None)
     packing = pack_text(
         [Path(path) for path in text],
         folder / "text",
