@@ -14,14 +14,14 @@ import pytest
 import torch
 from PIL import Image, ImageChops, ImageEnhance, ImageStat
 
-from creative.engines.style_transfer import stylize
+from creative.engines.style_transfer import make_preset, stylize
 from creative.engines.style_transfer.maps import CANVAS_FRAME, Maps
 from creative.engines.style_transfer.optimizers import LBFGS, AveragedAdam, Smoothing, resized
 from creative.engines.style_transfer.plan import Clock, Scale, bytes_per_pixel, fitting_tile, plan_scales
 from creative.images import colour_statistics, open_image, open_mask, recoloured, save_image, to_tensor, with_lightness
 from creative.metrics import style_quality
 from creative.models.features import load_features, untrained_features
-from creative.options.style_transfer import StylizeSettings
+from creative.options.style_transfer import PresetSettings, StylizeSettings
 from creative.progress import Step, run
 from creative.provenance import find_input
 from creative.style_presets import load_preset
@@ -412,6 +412,12 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
     (lambda: stylize(photo(), painting(), quick(), start=painting(90, 90)), "starting picture has 90 × 90 .* another"),
     (lambda: stylize(photo(), painting(), quick(), keep=(photo(), photo(90, 90))), "mask of the picture to keep has"),
     (lambda: stylize(photo(), painting(), quick(), style_masks=[None, None]), "one style mask for each of the 1"),
+    (
+        lambda: stylize(photo(), painting(), quick(), style_masks=["a.png"]),
+        "style mask 1 must be a picture .* is a str",
+    ),  # type: ignore[list-item]
+    (lambda: stylize(photo(), painting(), quick(), style_masks=Image.new("L", (9, 99), 9)), "style mask 1 has 9 × 99"),  # type: ignore[arg-type]
+    (lambda: make_preset("a.png", PresetSettings(name="a")), "painting must be a picture .* but is a str"),  # type: ignore[arg-type]
     (lambda: stylize(photo(), painting(), quick(style_loss="sliced", tile=32)), "does not add up over tiles"),
     (lambda: stylize(photo(), painting(), quick(), device="abacus"), "no device 'abacus'"),
     (lambda: stylize(photo(), painting(), quick(iterations=(1, 2, 3))), "iterations must be"),

@@ -52,12 +52,20 @@ def check_types(content: object, styles: Sequence[object], settings: object, oth
         raise StyleError(f"The settings must be StylizeSettings, but are a {type(settings).__name__}.")
 
 
-def checked_mask(mask: Image.Image, content: Image.Image | None, word: str) -> Image.Image:
+def checked_picture(picture: object, word: str, opened_by: str) -> Image.Image:
+    """A picture, if it is one: callers from Python may give a path."""
+    if not isinstance(picture, Image.Image):
+        kind = type(picture).__name__
+        raise StyleError(f"The {word} must be a picture ({opened_by} opens one), but is a {kind}.")
+    return picture
+
+
+def checked_mask(mask: object, content: Image.Image | None, word: str) -> Image.Image:
     """A mask as mode L. It may be of any size but of the photo's shape; it is scaled."""
     if content is None and word == "mask":
         raise StyleError("A mask keeps parts of a photo, but there is no photo.")
     try:
-        return fitting_mask(mask, content, word)
+        return fitting_mask(checked_picture(mask, word, "open_mask"), content, word)
     except ImageError as error:
         raise StyleError(str(error)) from None
 

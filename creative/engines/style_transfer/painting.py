@@ -98,7 +98,7 @@ def stylize(
             styles,
             settings,
             mask,
-            tuple(style_masks or ()),
+            (style_masks,) if isinstance(style_masks, Image.Image) else tuple(style_masks or ()),
             weights,
             device,
             start=start,

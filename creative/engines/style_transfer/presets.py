@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from creative.device import choose_device
-from creative.engines.style_transfer.checks import StyleError
+from creative.engines.style_transfer.checks import StyleError, checked_picture
 from creative.engines.style_transfer.job import STYLE_LAYERS as COMPARED
 from creative.engines.style_transfer.maps import Maps, framed
 from creative.engines.style_transfer.painting import stylize
@@ -34,8 +34,9 @@ def make_preset(
     It holds the layers that styles are compared by and those that painters for any painting look at.
 
     Raises:
-        StyleError: the picture is too small.
+        StyleError: the picture is none, or too small.
     """
+    picture = checked_picture(picture, "painting", "open_image")
     chosen = choose_device(device or "auto")
     layers = {*layer_weights(COMPARED["bundled"]), *STYLE_LAYERS} - {PIXELS}
     features = load_features("bundled", layers=tuple(layers), device=chosen)
