@@ -240,9 +240,6 @@ class Place:
                     f"`creative {action.verb}` has no page to save as {self.path.name}; end it otherwise."
                 )
             self._check_writable()
-        elif action.output == "text":
-            _check_text_name(self.path, table=action.table is not None)
-            self._check_writable()
         elif action.output == "image":
             from creative.images import check_output
 
@@ -258,6 +255,8 @@ class Place:
             raise OutputError(
                 f"The result would overwrite {self.path}, which is one of its inputs; choose another name."
             )
+        if action.output == "text" and not is_page(self.path):
+            _check_text_name(self.path, table=action.table is not None)
 
     def _check_writable(self, inside: str = "") -> None:
         try:
