@@ -32,7 +32,7 @@ from creative.style_presets import Preset
 
 STYLE_LAYERS = {
     # Searched for by style at equal content: weights/features.md.
-    "bundled": ("pixels", "relu1_2", "relu2_2", "relu3_3", "relu4_3=2", "relu5_2=2"),
+    "bundled": ("pixels", "relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_2"),
     "vgg16": ("pixels=0.5", "relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
     "vgg19": ("pixels=0.5", "relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
     "squeezenet1_0": ("pixels=0.5", "relu1", "fire3", "fire5", "fire7", "fire9"),
