@@ -223,9 +223,10 @@ def _make_painters(data: Path) -> Generator[Step, None, None]:
     photos = (data / "monet2photo" / "photo" / "train", data / "imagenet_sample")
     paintings = (data / "monet2photo" / "monet" / "train", data / "paintings")
     folder.mkdir(parents=True, exist_ok=True)
-    old = _from_history(read_metadata(path)["config"]["features"], folder / "old-features.safetensors")
+    first = _as_trained(path, folder / "as-trained.safetensors")
+    old = _from_history(read_metadata(first)["config"]["features"], folder / "old-features.safetensors")
     if old:
-        trained = yield from refit_predictor(path, old, (*paintings, photos[1]), settings, folder / "refit")
+        trained = yield from refit_predictor(first, old, (*paintings, photos[1]), settings, folder / "refit")
     else:
         judge = data / "weights" / "squeezenet1_0_imagenet.safetensors"
         trained = yield from train_instant_style(photos, paintings, settings, folder, judge_weights=judge)
@@ -235,23 +236,53 @@ def _make_painters(data: Path) -> Generator[Step, None, None]:
     )
 
 
+def _as_trained(path: Path, to: Path) -> Path:
+    """The painter before its predictor was ever fitted anew, written to ``to``; ``path`` itself where git has none.
+
+    A predictor that is fitted to one that was fitted adds the errors of both.
+    """
+    found = path
+    for version in _versions(path, to.with_suffix(".part")):
+        if _paints_alike(version, path):
+            found = Path(shutil.copyfile(version, to))
+    return found
+
+
+def _paints_alike(one: Path, other: Path) -> bool:
+    """Whether two painters differ in nothing but how they see a painting."""
+    from creative.checkpoint import load_checkpoint
+
+    painting = [
+        {name: tensor for name, tensor in load_checkpoint(path).tensors.items() if not name.startswith("predictor.")}
+        for path in (one, other)
+    ]
+    return painting[0].keys() == painting[1].keys() and all(
+        tensor.equal(painting[1][name]) for name, tensor in painting[0].items()
+    )
+
+
 def _from_history(sha256: str, path: Path) -> Path | None:
     """Write the bundled network whose maps have this SHA-256, as git remembers it; None where it does not."""
     from creative.checkpoint import tensors_sha256
 
-    name = "weights/features.safetensors"
-    git = ["git", "-C", str(ROOT)]
+    for version in _versions(WEIGHTS / "features.safetensors", path):
+        if tensors_sha256(version, "features.") == sha256:
+            return version
+    path.unlink(missing_ok=True)
+    return None
+
+
+def _versions(file: Path, path: Path) -> Generator[Path, None, None]:
+    """What git remembers of a file, newest first, one after another written to ``path``; nothing without a history."""
+    git, name = ["git", "-C", str(ROOT)], str(file.relative_to(ROOT))
     try:
         known = subprocess.run([*git, "log", "--format=%H", "--", name], check=True, capture_output=True, text=True)
         for commit in known.stdout.split():
             shown = subprocess.run([*git, "show", f"{commit}:{name}"], check=True, capture_output=True)
             path.write_bytes(shown.stdout)
-            if tensors_sha256(path, "features.") == sha256:
-                return path
+            yield path
     except (OSError, subprocess.CalledProcessError):
         pass  # no git, no history
-    path.unlink(missing_ok=True)
-    return None
 
 
 # Pictures -----------------------------------------------------------------------------------------------------------

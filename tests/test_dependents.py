@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from apps import _dependents
 from apps._dependents import CARD, DEPENDENTS, PAIRS, ROOT, Dependent, main, network, with_measurements
+from creative.checkpoint import save_checkpoint
 from creative.images import save_image
 from creative.provenance import describe_run
 
@@ -89,3 +92,21 @@ def test_the_card_links_to_what_is_there() -> None:
 
     for link in re.findall(r"\]\(([^)]+)\)", CARD.read_text(encoding="utf-8")):
         assert (CARD.parent / link).is_file(), link
+
+
+def test_a_painter_is_fitted_anew_from_what_was_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fitted from a file that had been fitted before, its strokes became a coarser weave."""
+    monkeypatch.setattr(_dependents, "ROOT", tmp_path)
+    path, to = tmp_path / "painter.safetensors", tmp_path / "as-trained.safetensors"
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    versions = []
+    for strokes, sees in ((0.0, 0.0), (1.0, 1.0), (1.0, 2.0), (1.0, 3.0)):  # another painter, this one, fitted twice
+        tensors = {"down.weight": torch.full((2,), strokes), "predictor.weight": torch.full((2,), sees)}
+        versions.append(save_checkpoint(path, tensors, {"config": {}}).read_bytes())
+        subprocess.run([*git, "add", path.name], check=True)
+        subprocess.run([*git, "commit", "-qm", "made"], check=True)
+    assert _dependents._as_trained(path, to).read_bytes() == versions[1]
+    alone = tmp_path / "no-history.safetensors"
+    alone.write_bytes(versions[3])
+    assert _dependents._as_trained(alone, to) == alone
