@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -94,6 +95,7 @@ def test_the_card_links_to_what_is_there() -> None:
         assert (CARD.parent / link).is_file(), link
 
 
+@pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
 def test_a_painter_is_fitted_anew_from_what_was_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fitted from a file that had been fitted before, its strokes became a coarser weave."""
     monkeypatch.setattr(_dependents, "ROOT", tmp_path)

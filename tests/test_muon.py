@@ -76,3 +76,9 @@ def test_it_goes_on_from_its_state() -> None:
     learn(cut, again, 2)
     for mine, other in zip(cut.parameters(), whole.parameters(), strict=True):
         assert torch.equal(mine, other)
+
+
+def test_a_kernel_that_it_could_not_change_is_refused() -> None:
+    strided = nn.Parameter(torch.zeros(4, 3, 2, 2).transpose(2, 3))
+    with pytest.raises(ValueError, match="contiguous"):
+        MuonAdamW([strided], 0.01)

@@ -33,7 +33,8 @@ class Regressors(nn.Module):
         """The best weights in closed form.
 
         Args:
-            seen: the student's maps and the teachers', standardised, of batch after batch.
+            seen: of batch after batch, the student's maps by layer and the teachers' by hint, standardised, each
+                (B, C, H, W).
         """
         sums: dict[str, Tensor] = {}
         for maps, targets in seen:
@@ -43,9 +44,9 @@ class Regressors(nn.Module):
                 x = F.pad(x, (0, 1), value=1.0)
                 sums[hint.name] = sums.get(hint.name, 0) + x.T @ torch.cat((x, y), 1)
         for hint in self.hints:
-            products, targets_ = sums[hint.name].tensor_split([len(sums[hint.name])], 1)
+            products, towards = sums[hint.name].tensor_split([len(sums[hint.name])], 1)
             ridge = 1e-3 * products.diagonal().mean() * torch.eye(len(products)).to(products)
-            found = torch.linalg.solve(products + ridge, targets_).float()
+            found = torch.linalg.solve(products + ridge, towards).float()
             conv = self.convs[hint.name]
             assert isinstance(conv, nn.Conv2d)
             assert conv.bias is not None

@@ -22,13 +22,20 @@ class MuonAdamW(torch.optim.Optimizer):
         parameters: in the memory format that they keep from now on.
         lr: learning rate; read from ``param_groups`` at each step.
         weight_decay: decoupled.
+
+    Raises:
+        ValueError: a kernel lies in memory neither as (O, I, H, W) nor as (O, H, W, I).
     """
 
     def __init__(self, parameters: Iterable[Parameter], lr: float, weight_decay: float = 0.0) -> None:
         super().__init__(parameters, {"lr": lr})
         every = self.param_groups[0]["params"]
         self._kernels = [parameter for parameter in every if parameter.ndim > 1]
-        self._matrices = [_rows(kernel.detach(), kernel) for kernel in self._kernels]  # in the same memory
+        self._matrices = [_rows(kernel.detach(), kernel) for kernel in self._kernels]
+        if any(
+            rows.data_ptr() != kernel.data_ptr() for rows, kernel in zip(self._matrices, self._kernels, strict=True)
+        ):
+            raise ValueError("Muon learns kernels that are contiguous, or contiguous with their channels last.")
         others = [parameter for parameter in every if parameter.ndim < 2]
         self._parts: list[torch.optim.Optimizer] = []
         if self._kernels:
